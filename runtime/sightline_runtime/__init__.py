@@ -1,0 +1,1 @@
+"""The model floor: protocol, model classes, engine, training, evaluation."""

@@ -1,0 +1,1 @@
+"""The local torch engine behind the runtime protocol."""

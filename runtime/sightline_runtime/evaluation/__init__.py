@@ -1,0 +1,1 @@
+"""Scores: what a model can do, measured on pixels and answers."""

@@ -1,0 +1,1 @@
+"""The BLIP3-o architecture: one set of classes for every checkpoint."""

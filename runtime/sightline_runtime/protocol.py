@@ -1,0 +1,316 @@
+"""The whole surface of a runtime: four stages, their requests, events and results.
+
+Understanding is `generate_text`. Generation is `generate_features` (backbone,
+latent queries, flow matching) followed by `decode_features` (diffusion decoder).
+Editing is generation with the source picture among the inputs. `embed_images`
+gives the CLIP features of pictures. These stages are the model's anatomy, so
+they are also the units of batching, caching, streaming and cancelling.
+
+Every call returns a `Job` at once: an ordered stream of events that ends with
+exactly one terminal outcome. A caller that does not care for events calls
+`job.result()`. No torch here: pixels and features travel as numpy arrays.
+"""
+
+import queue
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from sightline_runtime.errors import CancelledError, SightlineError
+
+Pixels = npt.NDArray[np.uint8]
+"""One picture: (height, width, 3) uint8, sRGB."""
+
+Features = npt.NDArray[np.float32]
+"""CLIP features of one picture: (tokens, width) float32."""
+
+Stage = Literal["text", "plan", "features", "decode", "embed"]
+
+
+@dataclass(frozen=True)
+class ImageSlot:
+    """A place in a message where picture `index` of the request's images stands."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of a dialogue: text and pictures in order."""
+
+    role: Literal["system", "user", "assistant"]
+    content: tuple[str | ImageSlot, ...]
+
+    @property
+    def text(self) -> str:
+        """The turn's text without its pictures."""
+        return " ".join(part for part in self.content if isinstance(part, str))
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a call cost: tokens read and written, denoising steps, seconds."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    image_tokens: int = 0
+    diffusion_steps: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.image_tokens + other.image_tokens,
+            self.diffusion_steps + other.diffusion_steps,
+            self.seconds + other.seconds,
+        )
+
+
+@dataclass(frozen=True)
+class TextRequest:
+    """Ask for text, or for the probabilities of given choices.
+
+    With `choices` nothing is sampled: each choice is scored as the whole answer.
+    `temperature` 0 is greedy; otherwise tokens are sampled with `seed`.
+    `deadline` is in seconds from the call, None for no limit.
+    """
+
+    messages: tuple[Message, ...]
+    images: tuple[Pixels, ...] = ()
+    choices: tuple[str, ...] = ()
+    max_tokens: int = 64
+    temperature: float = 0.0
+    seed: int = 0
+    deadline: float | None = None
+
+
+@dataclass(frozen=True)
+class FeatureRequest:
+    """Ask for the CLIP features of one picture per seed.
+
+    If the messages hold pictures, the last one is the source to edit.
+    `steps` (≥ 1) and `guidance` (≥ 0, classifier-free) default to the model's own.
+    `preview_every` k > 0 adds a `Preview` of every picture after each k steps.
+    """
+
+    messages: tuple[Message, ...]
+    seeds: tuple[int, ...]
+    images: tuple[Pixels, ...] = ()
+    steps: int | None = None
+    guidance: float | None = None
+    preview_every: int = 0
+    deadline: float | None = None
+
+
+@dataclass(frozen=True)
+class DecodeRequest:
+    """Ask for the pixels of each set of features; `size` is (width, height) in pixels."""
+
+    features: tuple[Features, ...]
+    seeds: tuple[int, ...]
+    size: tuple[int, int] | None = None
+    steps: int | None = None
+    deadline: float | None = None
+
+
+@dataclass(frozen=True)
+class EmbedRequest:
+    """Ask for the CLIP features of pictures."""
+
+    images: tuple[Pixels, ...]
+    deadline: float | None = None
+
+
+@dataclass(frozen=True)
+class TextResult:
+    """An answer; `confidence` is its probability, `probabilities` those of the choices."""
+
+    text: str
+    confidence: float
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    finish: Literal["stop", "length"] = "stop"
+    warnings: tuple[str, ...] = ()
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True)
+class FeatureResult:
+    """Features, one set per seed; `plans` is what the backbone wrote before drawing."""
+
+    features: tuple[Features, ...]
+    plans: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True)
+class PixelResult:
+    """Pictures, one per set of features."""
+
+    images: tuple[Pixels, ...]
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True)
+class EmbedResult:
+    """CLIP features, one set per picture."""
+
+    features: tuple[Features, ...]
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`done` of `total` units of a stage are ready."""
+
+    stage: Stage
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class TextDelta:
+    """The next piece of text."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What picture `index` looks like so far; small, never stored."""
+
+    index: int
+    pixels: Pixels
+
+
+Event = Progress | TextDelta | Preview
+
+
+@dataclass(frozen=True)
+class RuntimeInfo:
+    """What a runtime is and what it can do.
+
+    `fingerprint` changes whenever the same request could give another result:
+    it digests the weights, the configuration and the numerics.
+    """
+
+    fingerprint: str
+    model: str
+    family: str
+    device: str
+    dtype: str
+    capabilities: frozenset[str]
+    image_size: tuple[int, int]
+    feature_shape: tuple[int, int]
+    max_prompt_tokens: int
+    max_images: int
+    default_steps: int
+    default_guidance: float
+
+
+R = TypeVar("R", TextResult, FeatureResult, PixelResult, EmbedResult)
+
+
+class Job(Generic[R]):
+    """Work under way: iterate it for events, ask it for its result, cancel it.
+
+    A runtime calls `emit`, then exactly one of `finish` and `fail`; later calls
+    are ignored, so a job has one terminal outcome whatever happens around it.
+    Iterating ends at the outcome and raises the error if it is one.
+    """
+
+    def __init__(self) -> None:
+        self.id = uuid.uuid4().hex
+        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._cancel = threading.Event()
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self._result: R | None = None
+        self._error: SightlineError | None = None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether someone asked for the work to stop; runtimes look between steps."""
+        return self._cancel.is_set()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the outcome is there."""
+        return self._ended.is_set()
+
+    def cancel(self) -> None:
+        """Ask for the work to stop; harmless when repeated or after the end."""
+        self._cancel.set()
+
+    def check(self) -> None:
+        """Raise `CancelledError` if the work should stop."""
+        if self._cancel.is_set():
+            raise CancelledError("the call was cancelled")
+
+    def emit(self, event: Event) -> None:
+        """Add an event to the stream."""
+        if not self._ended.is_set():
+            self._events.put(event)
+
+    def finish(self, result: R) -> None:
+        """End with a result, unless the job already ended."""
+        self._end(result, None)
+
+    def fail(self, error: SightlineError) -> None:
+        """End with an error, unless the job already ended."""
+        self._end(None, error)
+
+    def _end(self, result: R | None, error: SightlineError | None) -> None:
+        with self._lock:
+            if self._ended.is_set():
+                return
+            self._result, self._error = result, error
+            self._ended.set()
+        self._events.put(None)
+
+    def __iter__(self) -> Iterator[Event]:
+        while (event := self._events.get()) is not None:
+            yield event
+        self._events.put(None)  # a second reader ends too
+        if self._error is not None:
+            raise self._error
+
+    def result(self, timeout: float | None = None) -> R:
+        """Wait for the result, at most `timeout` seconds; raise the job's error."""
+        if not self._ended.wait(timeout):
+            raise TimeoutError(f"no result within {timeout} s")
+        if self._error is not None:
+            raise self._error
+        if self._result is None:
+            raise CancelledError("the job ended without a result")
+        return self._result
+
+
+@runtime_checkable
+class Runtime(Protocol):
+    """A place where the model runs: this process, another machine, or a test double."""
+
+    @property
+    def info(self) -> RuntimeInfo:
+        """What this runtime is and can do."""
+
+    def generate_text(self, request: TextRequest) -> Job[TextResult]:
+        """Answer in text, or score choices."""
+
+    def generate_features(self, request: FeatureRequest) -> Job[FeatureResult]:
+        """Make the CLIP features of pictures."""
+
+    def decode_features(self, request: DecodeRequest) -> Job[PixelResult]:
+        """Paint features as pixels."""
+
+    def embed_images(self, request: EmbedRequest) -> Job[EmbedResult]:
+        """Give the CLIP features of pictures."""
+
+    def close(self) -> None:
+        """Stop the runtime and free what it holds; harmless when repeated."""

@@ -1,0 +1,1 @@
+"""The procedural world of shapes that the embedded model lives in."""

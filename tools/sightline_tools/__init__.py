@@ -1,0 +1,1 @@
+"""Typed tools over image references."""
