@@ -1,0 +1,65 @@
+"""Flow matching: between noise and CLIP features along straight paths.
+
+Conventions of the released model (paper section 3; public training code): σ runs
+from 1 (noise) to 0 (features); x_σ = (1 − σ)·features + σ·noise; the network
+learns the velocity noise − features; the timestep it sees is 1000·σ.
+
+Letters: b pictures in the batch, n tokens, d feature width.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+TIMESTEPS = 1000
+"""Timesteps of the training schedule; the network sees numbers in 0 … 1000."""
+
+Latents = Float[Tensor, "b n d"]
+Velocity = Callable[[Tensor, int], Tensor]
+"""From latents (b, n, d) and the index of the step to the velocity (b, n, d)."""
+
+
+def sigmas(steps: int) -> list[float]:
+    """The noise levels of a sampling run: linspace(1, 1/steps, steps), then 0."""
+    grid = torch.linspace(1.0, 1.0 / steps, steps, dtype=torch.float64)
+    return [*grid.to(torch.float32).tolist(), 0.0]
+
+
+def timesteps(levels: Sequence[float], *, integer: bool) -> list[float]:
+    """The timestep shown to the network at each level but the last.
+
+    The reference casts the scheduler's float32 timestep to an integer, which
+    floors values like 899.99994; `integer` keeps that for parity.
+    """
+    floats = (torch.tensor(levels[:-1], dtype=torch.float32) * TIMESTEPS).tolist()
+    return [float(int(value)) for value in floats] if integer else floats
+
+
+def noised(
+    features: Latents, noise: Latents, sigma: Float[Tensor, " b"]
+) -> tuple[Float[Tensor, "b n d"], Float[Tensor, "b n d"]]:
+    """The point x_σ on the path and the velocity to learn there."""
+    level = sigma[:, None, None].to(features.dtype)
+    return (1 - level) * features + level * noise, noise - features
+
+
+def guided(null: Latents, conditional: Latents, guidance: float) -> Float[Tensor, "b n d"]:
+    """Classifier-free guidance: v0 + g·(v − v0)."""
+    return null + guidance * (conditional - null)
+
+
+def euler(velocity: Velocity, noise: Latents, levels: Sequence[float]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Carry noise at levels[0] to features at levels[-1], one network call a gap.
+
+    Yields after every step the latents and the features they point at (the
+    estimate x − σ·v), so a caller can stop, report progress or show previews.
+    """
+    latents = noise
+    for index, (now, after) in enumerate(pairwise(levels)):
+        speed = velocity(latents, index)
+        estimate = latents - now * speed
+        latents = latents + (after - now) * speed
+        yield latents, estimate
