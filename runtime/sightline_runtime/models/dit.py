@@ -49,21 +49,15 @@ class DiTConfig:
 
 @dataclass(frozen=True)
 class Condition:
-    """A prepared condition: pooled embedding (b, t) and per layer keys and values (b, h, m, k)."""
+    """A prepared condition: pooled embedding (b, t) and per layer keys and values (b, h, m, k).
+
+    A condition of b prompts serves b·r rows of latents, r neighbouring rows a prompt.
+    """
 
     pooled: Tensor
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
     mask: Tensor | None = None
-
-    def rows(self, index: Tensor) -> "Condition":
-        """The condition with its rows picked (or repeated) by index."""
-        return Condition(
-            self.pooled[index],
-            tuple(key[index] for key in self.keys),
-            tuple(value[index] for value in self.values),
-            None if self.mask is None else self.mask[index],
-        )
 
 
 class RMSNorm(nn.Module):
@@ -131,11 +125,14 @@ class Attention(nn.Module):
         return self._split(self.norm_k(self.to_k(x)), self.kv_heads), self._split(self.to_v(x), self.kv_heads)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Float[Tensor, "b n h k"]:
-        """Attend and bring heads last but one."""
+        """Attend and bring heads last but one; r rows of queries may share one row of keys."""
         grouped = self.heads != self.kv_heads
         bias = None if mask is None else mask[:, None, None, :]
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, enable_gqa=grouped)
-        return out.transpose(1, 2)
+        shared, tokens = q.shape[0] // k.shape[0], q.shape[2]
+        if shared > 1:
+            q = q.unflatten(0, (-1, shared)).transpose(1, 2).flatten(2, 3)
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, enable_gqa=grouped).transpose(1, 2)
+        return out.unflatten(1, (shared, tokens)).flatten(0, 1) if shared > 1 else out
 
     def _split(self, x: Tensor, heads: int) -> Tensor:
         return x.unflatten(-1, (heads, self.head)).transpose(1, 2)
@@ -270,7 +267,8 @@ class DiT(nn.Module):
                 source = latents.new_zeros(*latents.shape[:2], self.config.source_channels)
             latents = torch.cat([latents, source], -1)
         x = self.patch_embedder.proj(latents)
-        embedding = F.silu(self.embed_time(timestep) + condition.pooled)
+        pooled = condition.pooled.repeat_interleave(len(x) // len(condition.pooled), 0)
+        embedding = F.silu(self.embed_time(timestep) + pooled)
         for layer, k, v in zip(self.layers, condition.keys, condition.values, strict=True):
             x = layer(x, layer.norm1.linear(embedding), (k, v, condition.mask), self.angles)
         x = F.layer_norm(x, (x.shape[-1],), eps=1e-6)

@@ -11,6 +11,7 @@ Letters: b rows, p prompt tokens, q queries, d backbone width, z condition width
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -53,8 +54,8 @@ class Connector(nn.Module):
         x = self.project(states)
         positions = torch.arange(x.shape[1], device=x.device).expand(x.shape[:2])
         angles = rope(positions, self.head_width, 1e4)
-        for index, layer in enumerate(self.layers):
-            x = layer(x, angles, mask[:, None, None, :], Cache([None] * index, [None] * index), index)  # type: ignore[list-item]
+        for layer in self.layers:
+            x = layer(x, angles, mask[:, None, None, :], Cache(), 0)
         out: Tensor = self.norm(x)
         return out
 
@@ -79,8 +80,8 @@ class LatentQueries(nn.Module):
         if self.connector is None:
             last = queries.last
             return last, torch.ones(last.shape[:2], dtype=torch.bool, device=last.device)
-        states = torch.cat(
-            [torch.cat([h.last, h.middle / h.middle.pow(2).mean(-1, keepdim=True).sqrt()], -1) for h in (prompt, queries)], 1
-        )
+        # the middle layer's states are a residual stream: bring them to the scale of normed ones
+        both = [torch.cat([h.last, F.rms_norm(h.middle, h.middle.shape[-1:])], -1) for h in (prompt, queries)]
+        states = torch.cat(both, 1)
         whole = torch.cat([mask, mask.new_ones(len(mask), self.config.count)], 1)
         return self.connector(states, whole), whole

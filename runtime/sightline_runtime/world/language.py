@@ -323,18 +323,36 @@ _EDITS: dict[str, Callable[[SceneSampler, Scene, Thing], tuple[str, Scene]]] = {
 }
 
 
+def edit_of(world: SceneSampler, scene: Scene, kind: str) -> Edit | None:
+    """An edit of that kind on a given scene, None where the scene allows none."""
+    thing = _named(world, scene)
+    full = kind in ("add", "move") and not scene.free_cells()
+    if thing is None or full or (kind == "remove" and len(scene.things) < 2):
+        return None
+    instruction, target = _EDITS[kind](world, scene, thing)
+    return Edit(kind, instruction, scene, target) if world.allows(target) else None
+
+
 def edit(world: SceneSampler, kind: str) -> Edit:
     """An edit of that kind on a random scene where the named thing is unique."""
-    low, high = (2, 4) if kind == "remove" else (1, 3) if kind == "add" else (1, 4)
     while True:
-        scene = world.scene(low, high)
-        thing = _named(world, scene)
-        if thing is None:
-            continue
-        instruction, target = _EDITS[kind](world, scene, thing)
-        if not world.allows(target):
-            continue
-        return Edit(kind, instruction, scene, target)
+        made = edit_of(world, world.scene(1, 3 if kind == "add" else 4), kind)
+        if made is not None:
+            return made
+
+
+def edit_plan(change: Edit) -> str:
+    """What an edit changes, as the backbone writes it before drawing: only the differing places."""
+    if change.kind == "background":
+        return f"on a {change.target.background} background"
+    before = {thing.cell: thing for thing in change.source.things}
+    after = {thing.cell: thing for thing in change.target.things}
+    parts = []
+    for cell in range(9):
+        if before.get(cell) != after.get(cell):
+            name = phrase(after[cell]) if cell in after else "nothing"
+            parts.append(f"{name} {place(cell)}")
+    return joined(parts)
 
 
 # --- tool calls ----------------------------------------------------------------------------------
@@ -366,7 +384,7 @@ def vocabulary() -> list[str]:
             "a an the on in at of to is are there and , ? ( ) . with it",
             "objects object background what which color shape how many big where",
             "make change add remove replace move please draw paint show me create generate picture",
-            "undo that go back one step take edit understand yes no left right above below",
+            "undo that go back one step take edit understand yes no nothing left right above below",
             "top center bottom middle",
             *SHAPES,
             *(plural(shape) for shape in SHAPES),

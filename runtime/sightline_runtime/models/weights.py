@@ -1,0 +1,109 @@
+"""Model folders: config.json, tokenizer.json and safetensors files; nothing else is read.
+
+Weights are stored in float16 in files of at most 16 MiB and used in float32.
+`fingerprint` digests configuration and weights.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from sightline_runtime.errors import ModelError
+from sightline_runtime.models.unified import UnifiedConfig, UnifiedModel
+from sightline_runtime.models.words import Words
+
+FILE_LIMIT = 15 * 2**20
+"""Bytes of tensors per file."""
+
+_REINSTALL = "install the model again; its files are not whole"
+
+
+def metadata(path: Path) -> dict[str, str]:
+    """The text stored in a safetensors file's header."""
+    with safe_open(path, framework="pt") as file:
+        return file.metadata() or {}
+
+
+def save(folder: Path, config: UnifiedConfig, state: dict[str, Tensor], words: Words) -> None:
+    """Write a model folder; old weight files in it are replaced."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shards: list[dict[str, Tensor]] = [{}]
+    room = FILE_LIMIT
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().to(torch.float16).contiguous()
+        if tensor.nbytes > room:
+            shards.append({})
+            room = FILE_LIMIT
+        shards[-1][name] = tensor
+        room -= tensor.nbytes
+    for old in folder.glob("*.safetensors"):
+        old.unlink()
+    index = {}
+    for number, shard in enumerate(shards, 1):
+        name = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
+        save_file(shard, folder / name)
+        index[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    words.save(folder / "tokenizer.json")
+    (folder / "config.json").write_text(json.dumps(config.to_json() | {"files": index}, indent=1) + "\n")
+
+
+def _read_config(folder: Path) -> tuple[UnifiedConfig, dict[str, str]]:
+    path = folder / "config.json"
+    try:
+        data: dict[str, Any] = json.loads(path.read_text())
+        files = data.pop("files")
+        return UnifiedConfig.from_json(data), files
+    except FileNotFoundError as error:
+        raise ModelError(f"{folder} is not a model folder: it has no config.json", hint="give the folder that holds config.json") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} does not describe a model: {error}", hint=_REINSTALL) from error
+
+
+def _read_file(path: Path, digest: str) -> dict[str, Tensor]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"weights file {path} cannot be read: {error.strerror}", hint=_REINSTALL) from error
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise ModelError(f"weights file {path} is not the one config.json names: its digest differs", hint=_REINSTALL)
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ModelError(f"{path} is not a safetensors file: {error}", hint=_REINSTALL) from error
+
+
+def load(folder: Path, device: str = "cpu") -> tuple[UnifiedModel, Words, str]:
+    """Read a model folder: the model in float32 on the device, its tokenizer, its fingerprint.
+
+    Raises ModelError if a file is missing, damaged, or does not fit the configuration.
+    """
+    config, files = _read_config(folder)
+    state: dict[str, Tensor] = {}
+    for name, digest in files.items():
+        state |= _read_file(folder / name, digest)
+    with torch.device("meta"):
+        model = UnifiedModel(config)
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    _compare(expected, {name: tuple(tensor.shape) for name, tensor in state.items()})
+    model = UnifiedModel(config)
+    model.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+    content = json.dumps([config.to_json(), files], sort_keys=True)
+    fingerprint = hashlib.sha256(content.encode()).hexdigest()
+    return model.to(device).eval(), Words.load(folder / "tokenizer.json"), fingerprint
+
+
+def _compare(expected: dict[str, tuple[int, ...]], found: dict[str, tuple[int, ...]]) -> None:
+    missing, extra = sorted(expected.keys() - found), sorted(found.keys() - expected)
+    wrong = [n for n in sorted(expected.keys() & found.keys()) if expected[n] != found[n]]
+    if missing or extra or wrong:
+        raise ModelError(
+            f"the weights do not fit the configuration: missing {missing}, not expected {extra}, other shape {wrong}",
+            hint="config.json and the weights must come from the same model",
+        )

@@ -1,0 +1,173 @@
+"""Batches for every stage, drawn from the world; the same (seed, step) gives the same batch.
+
+Nothing is stored between steps, so a training that resumes at step k goes on
+with exactly the data it would have seen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sightline_runtime.models import words as w
+from sightline_runtime.models.words import Words
+from sightline_runtime.world import language
+from sightline_runtime.world.language import Edit
+from sightline_runtime.world.render import render
+from sightline_runtime.world.scenes import Scene, SceneSampler
+
+QUESTION_WEIGHTS = {
+    "existence": 2.0,
+    "relation": 2.0,
+    "place": 1.5,
+    "count_objects": 1.0,
+    "count_shape": 1.5,
+    "count_color": 1.2,
+    "background": 0.3,
+}
+"""How often a type is asked, 1 where nothing is said: what is learnt last is asked most."""
+
+
+def sampler(seed: int, stage: str, step: int) -> SceneSampler:
+    """The generator of one step's scenes."""
+    digest = sum(ord(letter) * 31**place for place, letter in enumerate(stage)) % 2**31
+    return SceneSampler(int(np.random.SeedSequence([seed, digest, step]).generate_state(1)[0]))
+
+
+def pictures(scenes: Sequence[Scene], shift: float = 0.0) -> Tensor:
+    """Rendered scenes: (b, 3, 64, 64) in 0 … 1."""
+    pixels = torch.from_numpy(render(scenes, shift))
+    return pixels.permute(0, 3, 1, 2).contiguous().float() / 255
+
+
+def crowded(world: SceneSampler, count: int) -> list[Scene]:
+    """Scenes for autoencoding: three in four hold four to nine things."""
+    return [world.scene(4, 9) if world.maybe(0.75) else world.scene() for _ in range(count)]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One exchange: token ids, of which those from `answer` on are learnt."""
+
+    ids: list[int]
+    answer: int
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Token rows of a prefix and independent segments.
+
+    `ids` (b, l), `segment` (b, l) numbers (0 the prefix, −1 padding), `position`
+    (b, l) rotary positions, `learn` (b, l) where the token is a learnt answer.
+    """
+
+    ids: Tensor
+    segment: Tensor
+    position: Tensor
+    learn: Tensor
+
+
+def _segment(words: Words, text: str, header: int, answer: str) -> Segment:
+    before = [*words.ids(text), header]
+    return Segment([*before, *words.ids(answer), w.END], len(before))
+
+
+def picture_segments(world: SceneSampler, words: Words, scene: Scene, questions: int) -> list[Segment]:
+    """Questions, now and then a full description, and an edit with its plan."""
+    kinds = list(language.QUESTION_TYPES)
+    weights = np.array([QUESTION_WEIGHTS.get(kind, 1.0) for kind in kinds])
+    segments = []
+    for kind in world.rng.choice(kinds, questions, p=weights / weights.sum()):
+        asked = language.question(world, scene, str(kind))
+        if asked:
+            segments.append(_segment(words, asked.text, w.ASSISTANT, asked.answer))
+    if world.maybe(0.4):
+        segments.append(_segment(words, "", w.PLAN, language.plan(scene)))
+    change = language.edit_of(world, scene, world.choice(language.EDIT_KINDS)) if world.maybe(0.5) else None
+    if change:
+        segments.append(_segment(words, change.instruction, w.PLAN, language.edit_plan(change)))
+    return segments
+
+
+def prompt_segments(world: SceneSampler, words: Words, count: int) -> list[Segment]:
+    """Prompts with plans that satisfy them."""
+    drawn = [language.any_prompt(world) for _ in range(count)]
+    return [_segment(words, text, w.PLAN, language.plan(scene)) for text, scene in drawn]
+
+
+def call_segments(world: SceneSampler, words: Words, count: int) -> list[Segment]:
+    """Lines of dialogue with the tool calls they ask for."""
+    lines = [language.tool_call(world) for _ in range(count)]
+    return [_segment(words, line, w.ASSISTANT, call) for line, call in lines]
+
+
+def pack(prefix: Sequence[int], image_tokens: int, rows: Sequence[list[Segment]]) -> Rows:
+    """Lay segments side by side after a prefix that ends with `image_tokens` picture places.
+
+    Every segment starts at the position after the prefix, as if it stood alone.
+    """
+    start = len(prefix) + image_tokens
+    width = start + max(sum(len(segment.ids) for segment in row) for row in rows)
+    ids = torch.full((len(rows), width), w.PAD)
+    segment, position = torch.full_like(ids, -1), torch.zeros_like(ids)
+    learn = torch.zeros_like(ids, dtype=torch.bool)
+    for index, row in enumerate(rows):
+        ids[index, : len(prefix)] = torch.tensor(prefix)
+        segment[index, :start] = 0
+        position[index, :start] = torch.arange(start)
+        at = start
+        for number, part in enumerate(row, 1):
+            end = at + len(part.ids)
+            ids[index, at:end] = torch.tensor(part.ids)
+            segment[index, at:end] = number
+            position[index, at:end] = torch.arange(start, start + len(part.ids))
+            learn[index, at + part.answer : end] = True
+            at = end
+    return Rows(ids, segment, position, learn)
+
+
+def visible(rows: Rows) -> Tensor:
+    """Which tokens see which: (b, 1, l, l); own segment and the prefix, causally."""
+    own, seen = rows.segment[:, :, None], rows.segment[:, None, :]
+    length = rows.ids.shape[1]
+    causal = torch.ones(length, length, dtype=torch.bool).tril()
+    mask = ((own == seen) | (seen == 0)) & causal
+    return (mask | torch.eye(length, dtype=torch.bool)).unsqueeze(1)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One prompt and the scenes to learn from it; `source` is the picture to edit."""
+
+    ids: list[int]
+    scenes: list[Scene]
+    source: Scene | None = None
+
+
+def _rejittered(world: SceneSampler, scene: Scene) -> Scene:
+    return Scene(scene.background, tuple(_shifted(world, thing) for thing in scene.things))
+
+
+def _shifted(world: SceneSampler, thing: language.Thing) -> language.Thing:
+    dx, dy = world.jittered(thing.size)
+    return language.Thing(thing.shape, thing.color, thing.size, thing.cell, dx, dy)
+
+
+def drawing(world: SceneSampler, words: Words, draws: int) -> Drawing:
+    """A full description, as plans are, and pictures of it; sometimes a looser prompt."""
+    text, scene = language.any_prompt(world)
+    if world.maybe(0.85):
+        text = language.plan(scene)
+    ids = [w.USER, *words.ids(text), w.DRAW]
+    return Drawing(ids, [scene, *(_rejittered(world, scene) for _ in range(draws - 1))])
+
+
+def editing(world: SceneSampler, words: Words, draws: int, planned: float) -> Drawing:
+    """An instruction (with its plan, mostly), the source and the picture after the edit."""
+    change: Edit = language.edit(world, world.choice(language.EDIT_KINDS))
+    ids = [w.USER, *words.ids(change.instruction)]
+    if world.maybe(planned):
+        ids += [w.PLAN, *words.ids(language.edit_plan(change))]
+    return Drawing([*ids, w.DRAW], [change.target] * draws, change.source)

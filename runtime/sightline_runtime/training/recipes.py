@@ -1,0 +1,52 @@
+"""The recipe of each preset: stages in the paper's order, as data."""
+
+from dataclasses import dataclass
+
+from sightline_runtime.training.objectives import Sizes
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: which parts learn, for how many steps, how fast.
+
+    `muon` and `adam` are peak learning rates of matrices and of the rest;
+    `average` > 0 keeps an exponential moving average that becomes the weights.
+    """
+
+    name: str
+    parts: tuple[str, ...]
+    steps: int
+    muon: float
+    adam: float
+    average: float = 0.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All stages and the size of their steps."""
+
+    stages: tuple[Stage, ...]
+    sizes: Sizes
+    seed: int = 1
+
+
+def _stages(clip: int, understanding: int, drawing: int, decoder: int) -> tuple[Stage, ...]:
+    return (
+        Stage("clip", ("clip", "decoder", "tower"), clip, 0.01, 1e-3),
+        Stage("understanding", ("backbone", "projector"), understanding, 0.02, 2e-3),
+        Stage("drawing", ("queries", "dit"), drawing, 0.02, 2e-3, 0.998),
+        Stage("decoder", ("decoder",), decoder, 0.005, 5e-4, 0.995),
+    )
+
+
+RECIPES = {
+    "cpu": Recipe(_stages(700, 1400, 1500, 300), Sizes()),
+    "gpu": Recipe(
+        _stages(6000, 12000, 12000, 3000),
+        Sizes(pictures=512, contrast=128, question_rows=96, text_rows=36, prompts=128, edits=112),
+    ),
+    "tiny": Recipe(
+        _stages(4, 4, 4, 2),
+        Sizes(pictures=8, contrast=4, question_rows=4, questions=2, text_rows=3, prompts=3, draws=2, edits=2),
+    ),
+}

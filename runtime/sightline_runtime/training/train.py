@@ -1,0 +1,238 @@
+"""Train a model stage by stage; stop at any moment and go on where it stopped.
+
+The run folder holds `progress.json`, `model.safetensors`, `train.safetensors`
+(text tower, optimizer state, moving averages) and `log.jsonl`, one line per
+report. Data come from (seed, stage, step) alone, so a resumed run sees the data
+that an uninterrupted one would.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from sightline_runtime.models import weights
+from sightline_runtime.models.presets import PRESETS
+from sightline_runtime.models.unified import UnifiedModel
+from sightline_runtime.models.words import Words, build
+from sightline_runtime.training import data, objectives
+from sightline_runtime.training.optimizer import MuonAdam, schedule
+from sightline_runtime.training.recipes import RECIPES, Recipe, Stage
+from sightline_runtime.world.language import vocabulary
+
+_SAVE_EVERY = 120.0
+_REPORT_EVERY = 20
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where a training stands: stage, step of steps, seconds a step, losses."""
+
+    stage: str
+    step: int
+    steps: int
+    seconds: float
+    losses: dict[str, float]
+
+    @property
+    def eta(self) -> float:
+        """Seconds until the stage ends."""
+        return (self.steps - self.step) * self.seconds
+
+
+def initialise(model: UnifiedModel) -> None:
+    """Start gates half open and modulations at rest, so every layer learns from the first step."""
+    for dit in (model.dit, model.decoder.dit):
+        for layer in dit.layers:
+            nn.init.constant_(layer.gate, 0.5)
+            nn.init.zeros_(layer.norm1.linear.weight)
+            scale_a, gate_a, scale_m, gate_m = layer.norm1.linear.bias.data.chunk(4)
+            scale_a.zero_(), gate_a.fill_(0.5), scale_m.zero_(), gate_m.fill_(0.5)
+        nn.init.zeros_(dit.norm_out.linear_1.weight)
+        nn.init.zeros_(dit.norm_out.linear_1.bias)
+    nn.init.normal_(model.backbone.embed_tokens.weight, std=0.05)
+
+
+class Trainer:
+    """One training run in a folder."""
+
+    def __init__(self, folder: Path, preset: str, *, device: str = "cpu", recipe: Recipe | None = None) -> None:
+        self.folder, self.preset, self.device = folder, preset, device
+        self.recipe = recipe or RECIPES[preset]
+        torch.manual_seed(self.recipe.seed)
+        self.words = Words(build(vocabulary()))
+        self.model = UnifiedModel(PRESETS[preset](self.words.size))
+        initialise(self.model)
+        self.tower = objectives.TextTower(self.words.size, self.model.config.clip.output_width)
+        self.stage_index, self.step, self.seconds = 0, 0, {}  # type: int, int, dict[str, float]
+        self.optimizer: MuonAdam | None = None
+        self.average: dict[str, Tensor] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / "progress.json").exists():
+            self._resume()
+        self.model.to(device)
+        self.tower.to(device)
+
+    def run(self, seconds: float | None = None, until: str | None = None) -> Iterator[Report]:
+        """Train until the recipe, the time or the stage `until` ends; yields reports."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while self.stage_index < len(self.recipe.stages):
+            stage = self.recipe.stages[self.stage_index]
+            yield from self._run_stage(stage, deadline)
+            if self.step < stage.steps:
+                return
+            self._finish_stage(stage)
+            if stage.name == until:
+                return
+
+    def _run_stage(self, stage: Stage, deadline: float | None) -> Iterator[Report]:
+        named = self._open(stage)
+        saved = last = time.monotonic()
+        while self.step < stage.steps:
+            loss, losses = self._loss(stage)
+            loss.backward()  # type: ignore[no-untyped-call]
+            assert_finite(losses, stage.name, self.step)
+            self._require_optimizer().step(schedule(self.step, stage.steps))
+            self._track(stage, named)
+            self.step += 1
+            now = time.monotonic()
+            self.seconds[stage.name] = self.seconds.get(stage.name, 0.0) + now - last
+            last = now
+            report = Report(stage.name, self.step, stage.steps, self.seconds[stage.name] / self.step, losses)
+            if self.step % _REPORT_EVERY == 0:
+                self._log(report)
+            yield report
+            if now - saved > _SAVE_EVERY or (deadline and now > deadline):
+                self.save()
+                saved = time.monotonic()
+            if deadline and now > deadline:
+                return
+
+    def _loss(self, stage: Stage) -> tuple[Tensor, dict[str, float]]:
+        world = data.sampler(self.recipe.seed, stage.name, self.step)
+        sizes = self.recipe.sizes
+        if stage.name == "clip":
+            return objectives.clip_loss(self.model, self.tower, self.words, world, self.step, sizes)
+        if stage.name == "understanding":
+            return objectives.understanding_loss(self.model, self.words, world, sizes)
+        if stage.name == "drawing":
+            return objectives.drawing_loss(self.model, self.words, world, sizes)
+        return objectives.decoder_loss(self.model, world, sizes)
+
+    def _open(self, stage: Stage) -> dict[str, nn.Parameter]:
+        """Let only the stage's parts learn; keep the optimizer of a resumed stage."""
+        named = dict(self.model.named_parameters())
+        named |= {f"tower.{name}": p for name, p in self.tower.named_parameters()}
+        for name, parameter in named.items():
+            parameter.requires_grad_(name.split(".")[0] in stage.parts)
+        learning = {name: p for name, p in named.items() if p.requires_grad}
+        fresh = MuonAdam(learning.items(), muon=stage.muon, adam=stage.adam)
+        if self.optimizer is not None:
+            fresh.state, fresh.steps = self.optimizer.state, self.optimizer.steps
+        self.optimizer = fresh
+        return learning
+
+    def _require_optimizer(self) -> MuonAdam:
+        if self.optimizer is None:
+            raise RuntimeError("no stage is open")
+        return self.optimizer
+
+    @torch.no_grad()
+    def _track(self, stage: Stage, named: dict[str, nn.Parameter]) -> None:
+        if not stage.average:
+            return
+        if not self.average:
+            self.average = {name: p.detach().clone() for name, p in named.items()}
+        weight = 1 - min(stage.average, (self.step + 1) / (self.step + 10))
+        for name, parameter in named.items():
+            self.average[name].lerp_(parameter, weight)
+
+    def averaged(self) -> dict[str, Tensor]:
+        """The model's weights with the moving averages in their places."""
+        state = {name: tensor.detach().cpu() for name, tensor in self.model.state_dict().items()}
+        return state | {name: tensor.cpu() for name, tensor in self.average.items() if name in state}
+
+    @torch.no_grad()
+    def _finish_stage(self, stage: Stage) -> None:
+        if self.average:
+            self.model.load_state_dict(self.averaged())
+        if stage.name == "clip":
+            self._measure_features()
+        self.average, self.optimizer = {}, None
+        self.stage_index, self.step = self.stage_index + 1, 0
+        self.save()
+
+    def _measure_features(self) -> None:
+        """Mean and spread of each feature, over scenes with many things."""
+        world = data.sampler(self.recipe.seed, "statistics", 0)
+        features = self.model.clip(data.pictures(data.crowded(world, 2000)).to(self.device)).flatten(0, 1)
+        self.model.feature_mean.copy_(features.mean(0))
+        self.model.feature_std.copy_(features.std(0) + 1e-3)
+
+    def save(self) -> None:
+        """Write the run so that a kill at any moment leaves the old or the new state."""
+        state = {f"tower.{name}": tensor for name, tensor in self.tower.state_dict().items()}
+        state |= {f"average.{name}": tensor for name, tensor in self.average.items()}
+        if self.optimizer is not None:
+            state |= {f"optimizer.{name}": tensor for name, tensor in self.optimizer.state.items()}
+        state |= {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+        progress = {
+            "preset": self.preset,
+            "stage": self.stage_index,
+            "step": self.step,
+            "optimizer_steps": self.optimizer.steps if self.optimizer else 0,
+            "seconds": self.seconds,
+        }
+        metadata = {"progress": json.dumps(progress)}
+        save_file(state, self.folder / "train.safetensors.new", metadata)
+        os.replace(self.folder / "train.safetensors.new", self.folder / "train.safetensors")
+        (self.folder / "progress.json").write_text(json.dumps(progress, indent=1))
+
+    def _resume(self) -> None:
+        path = self.folder / "train.safetensors"
+        progress = json.loads(weights.metadata(path)["progress"])
+        parts: dict[str, dict[str, Tensor]] = {"tower": {}, "average": {}, "optimizer": {}, "model": {}}
+        for name, tensor in load_file(path, device=self.device).items():
+            part, rest = name.split(".", 1)
+            parts[part][rest] = tensor
+        self.model.load_state_dict(parts["model"])
+        self.tower.load_state_dict(parts["tower"])
+        self.average = parts["average"]
+        self.stage_index, self.step = progress["stage"], progress["step"]
+        self.seconds = progress["seconds"]
+        if parts["optimizer"]:
+            self.optimizer = MuonAdam([], muon=0, adam=0)
+            self.optimizer.state, self.optimizer.steps = parts["optimizer"], progress["optimizer_steps"]
+
+    def export(self, folder: Path) -> None:
+        """Write the model as a folder that `weights.load` reads."""
+        weights.save(folder, self.model.config, self.averaged(), self.words)
+
+    def _log(self, report: Report) -> None:
+        line = {"stage": report.stage, "step": report.step, "seconds": round(self.seconds[report.stage], 1)}
+        losses = {name: round(value, 5) for name, value in report.losses.items()}
+        with (self.folder / "log.jsonl").open("a") as log:
+            log.write(json.dumps(line | losses) + "\n")
+
+
+def assert_finite(losses: dict[str, float], stage: str, step: int) -> None:
+    """Stop a training that has diverged before it spoils its checkpoint."""
+    if any(value != value for value in losses.values()):
+        raise FloatingPointError(f"the loss of stage {stage} is not a number at step {step}")
+
+
+def train(
+    folder: Path, preset: str, *, device: str, seconds: float | None, show: Callable[[Report], None]
+) -> Trainer:
+    """Run (or resume) a training in a folder, calling `show` after each step."""
+    trainer = Trainer(folder, preset, device=device)
+    for report in trainer.run(seconds):
+        show(report)
+    return trainer
