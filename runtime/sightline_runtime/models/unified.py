@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from sightline_runtime.models.backbone import Backbone, BackboneConfig
+from sightline_runtime.models.backbone import Backbone, BackboneConfig, Cache
 from sightline_runtime.models.clip import ClipConfig, ClipTower
 from sightline_runtime.models.decoder import DecoderConfig, PixelDecoder
 from sightline_runtime.models.dit import DiT, DiTConfig
@@ -97,6 +97,35 @@ class UnifiedModel(nn.Module):
     def embed(
         self, tokens: Int[Tensor, "b l"], features: Float[Tensor, "b n d"] | None = None
     ) -> Float[Tensor, "b p w"]:
-        """Embed text, with the projected picture (if any) before it."""
+        """Embed text; a picture's projected tokens stand after the first word, the role mark."""
         words: Tensor = self.backbone.embed_tokens(tokens)
-        return words if features is None else torch.cat([self.projector(features), words], 1)
+        if features is None:
+            return words
+        return torch.cat([words[:, :1], self.projector(features), words[:, 1:]], 1)
+
+    def condition(
+        self, prompts: list[list[int]], features: Float[Tensor, "b n d"] | None = None
+    ) -> tuple[Float[Tensor, "b m z"], Bool[Tensor, "b m"]]:
+        """The DiT's condition for prompts (token ids) and pictures to edit, and its mask.
+
+        Prompts are padded on the right; the latent queries stand at the positions
+        that follow their own prompt, as they would alone. The backbone is frozen:
+        only the queries and the connector get gradients.
+        """
+        device = self.feature_mean.device
+        longest = max(len(prompt) for prompt in prompts)
+        tokens = torch.tensor([row + [0] * (longest - len(row)) for row in prompts], device=device)
+        image = 0 if features is None else features.shape[1]
+        lengths = torch.tensor([len(row) + image for row in prompts], device=device)
+        cache = Cache()
+        with torch.no_grad():
+            prompt = self.backbone(self.embed(tokens, features), cache)
+        place = torch.arange(longest + image, device=device)
+        filled = place < lengths[:, None]
+        count = self.config.queries.count
+        causal = torch.ones(count, count, dtype=torch.bool, device=device).tril()
+        mask = torch.cat([filled[:, None].expand(-1, count, -1), causal.expand(len(prompts), -1, -1)], 2)
+        positions = lengths[:, None] + torch.arange(count, device=device)
+        asked = self.backbone(self.queries.tokens(len(prompts)), cache, positions, mask[:, None])
+        # the role mark and the picture come before the words and know nothing of them
+        return self.queries.condition(prompt, asked, filled & (place > image))

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from sightline_runtime.models import flow
 from sightline_runtime.models import words as w
-from sightline_runtime.models.backbone import Backbone, BackboneConfig, Cache, Hidden
+from sightline_runtime.models.backbone import Backbone, BackboneConfig, Cache
 from sightline_runtime.models.unified import UnifiedModel
 from sightline_runtime.models.words import Words
 from sightline_runtime.training import data
@@ -143,10 +143,10 @@ def _contrast(model: UnifiedModel, tower: TextTower, words: Words, world: SceneS
 
 def _answer_loss(model: UnifiedModel, rows: data.Rows, features: Tensor | None) -> tuple[Tensor, Tensor]:
     device = model.feature_mean.device
-    embeddings = model.backbone.embed_tokens(rows.ids.to(device))
+    ids = rows.ids.to(device)
     if features is not None:
-        tokens = features.shape[1]
-        embeddings = torch.cat([embeddings[:, :1], model.projector(features), embeddings[:, 1 + tokens :]], 1)
+        ids = torch.cat([ids[:, :1], ids[:, 1 + features.shape[1] :]], 1)
+    embeddings = model.embed(ids, features)
     hidden = model.backbone(embeddings, Cache(), rows.position.to(device), data.visible(rows).to(device)).last
     learn = rows.learn[:, 1:].to(device)
     logits = model.backbone.logits(hidden[:, :-1][learn])
@@ -179,37 +179,6 @@ def understanding_loss(
     }
 
 
-def prompt_states(
-    model: UnifiedModel, ids: list[list[int]], features: Tensor | None
-) -> tuple[Hidden, Hidden, Tensor]:
-    """Backbone states of prompts and of the latent queries after them, and what counts.
-
-    Rows are padded on the right; queries stand at the positions that follow
-    their own prompt, as they would alone. The backbone gets no gradient; the
-    queries do.
-    """
-    device = model.feature_mean.device
-    longest = max(len(row) for row in ids)
-    tokens = torch.tensor([row + [w.PAD] * (longest - len(row)) for row in ids], device=device)
-    lengths = torch.tensor([len(row) for row in ids], device=device)
-    image = 0 if features is None else features.shape[1]
-    with torch.no_grad():
-        embeddings = model.embed(tokens)
-        if features is not None:
-            embeddings = torch.cat([embeddings[:, :1], model.projector(features), embeddings[:, 1:]], 1)
-        cache = Cache()
-        prompt = model.backbone(embeddings, cache)
-    place = torch.arange(longest + image, device=device)
-    filled = place < (lengths + image)[:, None]
-    count = model.config.queries.count
-    positions = (lengths + image)[:, None] + torch.arange(count, device=device)
-    causal = torch.ones(count, count, dtype=torch.bool, device=device).tril()
-    mask = torch.cat([filled[:, None].expand(-1, count, -1), causal.expand(len(ids), -1, -1)], 2)
-    asked = model.backbone(model.queries.tokens(len(ids)), cache, positions, mask[:, None])
-    # the user mark and the picture come before the words and know nothing of them
-    return prompt, asked, filled & (place > image)
-
-
 def drawing_loss(
     model: UnifiedModel, words: Words, world: SceneSampler, sizes: Sizes
 ) -> tuple[Tensor, dict[str, float]]:
@@ -233,8 +202,7 @@ def _flow_loss(
         target = model.standardise(model.clip(data.pictures(scenes, shift).to(device)))
         sources = [drawing.source for drawing in drawings if drawing.source is not None]
         features = model.clip(data.pictures(sources, shift).to(device)) if sources else None
-    states = prompt_states(model, [d.ids for d in drawings], features)
-    tokens, mask = model.queries.condition(*states)
+    tokens, mask = model.condition([drawing.ids for drawing in drawings], features)
     keep = (torch.rand(len(drawings), generator=generator) >= 0.1).to(device)
     condition = model.dit.prepare(tokens * keep[:, None, None], mask)
     rows = torch.arange(len(drawings), device=device).repeat_interleave(draws)
