@@ -35,12 +35,12 @@ def _stages(clip: int, understanding: int, drawing: int, decoder: int) -> tuple[
         Stage("clip", ("clip", "decoder", "tower"), clip, 0.01, 1e-3),
         Stage("understanding", ("backbone", "projector"), understanding, 0.02, 2e-3),
         Stage("drawing", ("queries", "dit"), drawing, 0.02, 2e-3, 0.998),
-        Stage("decoder", ("decoder",), decoder, 0.005, 5e-4, 0.995),
+        Stage("decoder", ("decoder",), decoder, 0.01, 1e-3, 0.995),
     )
 
 
 RECIPES = {
-    "cpu": Recipe(_stages(700, 1400, 1500, 300), Sizes()),
+    "cpu": Recipe(_stages(700, 800, 1100, 900), Sizes()),
     "gpu": Recipe(
         _stages(6000, 12000, 12000, 3000),
         Sizes(pictures=512, contrast=128, question_rows=96, text_rows=36, prompts=128, edits=112),

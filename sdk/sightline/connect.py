@@ -1,0 +1,87 @@
+"""From a name or a path to a runtime: the only door to an engine.
+
+Heavy imports happen inside `load`, so that importing sightline stays cheap and
+a host that only talks to a server never needs torch.
+"""
+
+import threading
+from pathlib import Path
+
+from sightline_runtime.errors import InputError, ModelError
+from sightline_runtime.protocol import (
+    DecodeRequest,
+    EmbedRequest,
+    EmbedResult,
+    FeatureRequest,
+    FeatureResult,
+    Job,
+    PixelResult,
+    Runtime,
+    RuntimeInfo,
+    TextRequest,
+    TextResult,
+)
+
+DEFAULT_MODEL = "embedded"
+
+_shared: dict[tuple[str, str], Runtime] = {}
+_lock = threading.Lock()
+
+
+def load(name: str | Path = DEFAULT_MODEL, *, device: str = "auto") -> Runtime:
+    """Load a model by name ("embedded") or from a model folder.
+
+    `device` is "auto" (an accelerator if there is one), "cpu", "cuda" or "mps".
+    The same model on the same device is loaded once per process. Raises
+    ModelError if the files are missing or damaged, InputError for an unknown name.
+    """
+    try:
+        import torch
+
+        from sightline_runtime.engine import local
+    except ImportError as error:
+        raise ModelError(
+            f"a local model needs a package that is not installed: {error.name}",
+            hint="pip install 'sightline[local]'",
+        ) from error
+    folder = local.embedded_folder() if name == DEFAULT_MODEL else Path(name)
+    if not folder.is_dir():
+        raise InputError(
+            f"there is no model named {str(name)!r}, nor a folder of that name",
+            hint=f"use {DEFAULT_MODEL!r} or the path of a folder that holds config.json",
+        )
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    key = (str(folder.resolve()), device)
+    with _lock:
+        if key not in _shared:
+            _shared[key] = local.LocalRuntime(folder, device=device)
+        return _shared[key]
+
+
+class Lazy:
+    """The embedded model, loaded when it is first used: a runtime like any other."""
+
+    @property
+    def info(self) -> RuntimeInfo:
+        """What the model is and can do."""
+        return load().info
+
+    def generate_text(self, request: TextRequest) -> Job[TextResult]:
+        """Answer in text, or score choices."""
+        return load().generate_text(request)
+
+    def generate_features(self, request: FeatureRequest) -> Job[FeatureResult]:
+        """Make the CLIP features of pictures."""
+        return load().generate_features(request)
+
+    def decode_features(self, request: DecodeRequest) -> Job[PixelResult]:
+        """Paint features as pixels."""
+        return load().decode_features(request)
+
+    def embed_images(self, request: EmbedRequest) -> Job[EmbedResult]:
+        """Give the CLIP features of pictures."""
+        return load().embed_images(request)
+
+    def close(self) -> None:
+        """Do nothing: the model is shared by the whole process."""

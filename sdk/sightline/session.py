@@ -1,0 +1,247 @@
+"""Session: the verbs, each a few lines that call the room where the work is done.
+
+A session is a git-like tree of immutable steps over a store. Every verb checks
+its arguments, runs (or finds again) one step, moves the current branch, and
+returns a result. An error leaves the branch where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as PILImage
+from sightline_runtime.protocol import Event, Runtime
+from sightline_tools.image import Image
+from sightline_tools.toolbox import Toolbox, default_toolbox
+
+from sightline import connect
+from sightline.results import Answered, Drawn, Edited, Made, Picture, Result
+from sightline.store.database import Store, open_store
+from sightline.store.sweep import Report
+from sightline.streaming import Stream
+from sightline.tree import inspect
+from sightline.tree.execute import Executor
+from sightline.tree.replay import Replay, replay
+from sightline.tree.steps import Step
+
+ImageLike = Picture | Result | Image | Step | str | Path | bytes | PILImage.Image | npt.NDArray[np.uint8]
+"""Whatever a verb takes as a picture; files, bytes and arrays are added to the session first."""
+
+Box = tuple[float, float, float, float]
+"""(left, top, right, bottom), in parts of the picture (all ≤ 1) or in pixels."""
+
+
+class Session:
+    """A multi-turn visual session; use it as a context manager or call `close`.
+
+    `path` is a folder that is made if needed, None keeps everything in memory.
+    `runtime` is a loaded model, None loads the embedded one at first use.
+    `seed` makes a session reproducible: the same verbs give the same pictures.
+    """
+
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        *,
+        runtime: Runtime | None = None,
+        seed: int | None = None,
+        toolbox: Toolbox | None = None,
+    ) -> None:
+        self._store: Store = open_store(path)
+        self._executor = Executor(
+            self._store,
+            runtime or connect.Lazy(),
+            toolbox or default_toolbox(),
+            seed=seed,
+        )
+
+    # --- looking, drawing, editing -----------------------------------------------------------
+
+    def generate(
+        self,
+        prompt: str,
+        *,
+        n: int = 1,
+        seed: int | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> Drawn:
+        """Draw `n` pictures of a prompt."""
+        args = {"prompt": prompt, "n": n, "steps": steps, "guidance": guidance, "size": size}
+        return cast(Drawn, self._run("generate", args, seed=seed))
+
+    def understand(
+        self, image: ImageLike, question: str, *, choices: Sequence[str] = (), max_tokens: int = 64
+    ) -> Answered:
+        """Answer a question about a picture, in words or by the probabilities of `choices`."""
+        args = {"image": image, "question": question, "choices": tuple(choices), "max_tokens": max_tokens}
+        return cast(Answered, self._run("understand", args))
+
+    def edit(
+        self,
+        image: ImageLike,
+        instruction: str,
+        *,
+        n: int = 1,
+        seed: int | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> Edited:
+        """Change a picture as an instruction says."""
+        args = {"image": image, "instruction": instruction, "n": n, "steps": steps}
+        args |= {"guidance": guidance, "size": size}
+        return cast(Edited, self._run("edit", args, seed=seed))
+
+    # --- pure tools --------------------------------------------------------------------------
+
+    def crop(self, image: ImageLike, box: Box) -> Made:
+        """Cut a rectangle out of a picture."""
+        return cast(Made, self._run("crop", {"image": image, "box": box}))
+
+    def resize(
+        self,
+        image: ImageLike,
+        *,
+        width: int | None = None,
+        height: int | None = None,
+        scale: float | None = None,
+        resample: str = "lanczos",
+    ) -> Made:
+        """Change a picture's size."""
+        args = {"image": image, "width": width, "height": height, "scale": scale, "resample": resample}
+        return cast(Made, self._run("resize", args))
+
+    def annotate(self, image: ImageLike, marks: Sequence[Mapping[str, object]]) -> Made:
+        """Draw boxes with labels: each mark has `box`, and may have `label` and `color`."""
+        return cast(Made, self._run("annotate", {"image": image, "marks": list(marks)}))
+
+    def grid(self, images: Sequence[ImageLike], *, columns: int | None = None, padding: int = 4) -> Made:
+        """Lay pictures out in rows."""
+        args = {"images": list(images), "columns": columns, "padding": padding}
+        return cast(Made, self._run("grid", args))
+
+    def composite(self, base: ImageLike, top: ImageLike, *, left: int = 0, above: int = 0, alpha: float = 1.0) -> Made:
+        """Put one picture on another, `left` and `above` pixels from its corner."""
+        args = {"base": base, "top": top, "left": left, "above": above, "alpha": alpha}
+        return cast(Made, self._run("composite", args))
+
+    def compare(self, a: ImageLike, b: ImageLike) -> Made:
+        """Measure and show in what two pictures of one size differ."""
+        return cast(Made, self._run("compare", {"a": a, "b": b}))
+
+    def call(self, tool: str, **args: object) -> Result:
+        """Call any tool of the toolbox by name."""
+        return self._run(tool, args)
+
+    def add(self, source: ImageLike) -> Made:
+        """Bring a picture in: a path, bytes, a Pillow image or a numpy array."""
+        return self._executor.add(source)
+
+    # --- the tree ----------------------------------------------------------------------------
+
+    @property
+    def branches(self) -> Mapping[str, str | None]:
+        """Every branch and the step it stands at."""
+        return self._executor.refs.branches()
+
+    @property
+    def head(self) -> tuple[str, str | None]:
+        """The current branch and its step."""
+        return self._executor.refs.head()
+
+    def branch(self, name: str, *, at: Result | Step | str | None = None) -> None:
+        """Make a branch at a step (the current one by default); does not switch to it."""
+        self._executor.refs.branch(name, self._step_id(at))
+
+    def checkout(self, name: str) -> None:
+        """Switch to a branch."""
+        self._executor.refs.checkout(name)
+
+    def tag(self, name: str, *, at: Result | Step | str | None = None) -> None:
+        """Name a step for good."""
+        self._executor.refs.tag(name, self._step_id(at))
+
+    def undo(self, n: int = 1) -> Step | None:
+        """Move the branch back `n` steps; nothing is deleted. Gives the step it now stands at."""
+        return self._executor.moved(self._executor.refs.undo(n))
+
+    def redo(self, n: int = 1) -> Step | None:
+        """Take back an undo."""
+        return self._executor.moved(self._executor.refs.redo(n))
+
+    def log(self, limit: int | None = None, *, branch: str | None = None) -> list[Step]:
+        """The steps of a branch (the current one by default), newest first."""
+        return inspect.log(self._store, self._executor.refs, limit, branch)
+
+    def show(self, step: Result | Step | str) -> Result:
+        """Look at a step again; nothing is computed."""
+        return self._executor.show(self._step_id(step))
+
+    def replay(self, step: Result | Step | str | None = None) -> Replay:
+        """Compute a step (or the whole branch) again and compare; moves nothing."""
+        targets = self.log()[::-1] if step is None else [self._executor.step(self._step_id(step))]
+        return replay(self._executor, targets)
+
+    # --- the rest ----------------------------------------------------------------------------
+
+    @property
+    def runtime(self) -> Runtime:
+        """The runtime that does the work."""
+        return self._executor.runtime
+
+    @property
+    def stream(self) -> Stream:
+        """The model verbs as streams of events: `for event in s.stream.generate("a star")`."""
+        return Stream(self._run)
+
+    @property
+    def path(self) -> Path | None:
+        """Where the session is stored, None in memory."""
+        return self._store.path
+
+    def report(self, path: str | Path) -> Path:
+        """Write the whole session as one HTML file that opens offline."""
+        from sightline.report import write_report
+
+        return write_report(self._executor, Path(path))
+
+    def verify_store(self) -> Report:
+        """Derive every digest again; `problems` is empty when the store is whole."""
+        return inspect.verify(self._store)
+
+    def close(self) -> None:
+        """Close the store; a runtime that was given stays open."""
+        self._store.close()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(
+        self,
+        tool: str,
+        args: Mapping[str, object],
+        *,
+        seed: int | None = None,
+        watch: Callable[[Event], None] | None = None,
+    ) -> Result:
+        return self._executor.run(tool, args, seed=seed, watch=watch)
+
+    def _step_id(self, at: Result | Step | str | None) -> str | None:
+        if isinstance(at, Result):
+            return at.step.id
+        return at.id if isinstance(at, Step) else self._executor.refs.resolve(at or "HEAD")
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.log()[::-1])

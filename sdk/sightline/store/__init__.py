@@ -1,0 +1,1 @@
+"""Rows and objects on disk: SQLite and content-addressed files."""

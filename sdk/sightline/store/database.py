@@ -1,0 +1,281 @@
+"""SQL tables, plain rows in and out; and the door that opens a whole store.
+
+SQLite in WAL mode with full synchronisation. Writers take `BEGIN IMMEDIATE`: a
+read that is upgraded to a write in WAL mode fails at once, whatever the timeout.
+A row holds digests and small JSON, never picture bytes.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.pool import NullPool, StaticPool
+
+from sightline.errors import CorruptStoreError, InputError, NotFoundError, StaleHeadError, StoreError
+from sightline.store.migrations import MIGRATIONS
+from sightline.store.objects import Objects
+
+Row = dict[str, object]
+
+_STEP_COLUMNS = (
+    "id tool version args seeds outputs usage status fingerprint recipe context parent data_parents started ended error"
+).split()
+_IMAGE_COLUMNS = "pixels blob width height mode media_type".split()
+_EXPORT = "the objects folder is untouched; restore session.db from a copy"
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A named pointer: its kind (branch, tag, head, redo), target and revision."""
+
+    name: str
+    kind: str
+    target: str | None
+    revision: int
+
+
+class Database:
+    """The tables of one session; safe to use from several threads and processes."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._lock = threading.RLock()
+        url = "sqlite://" if path is None else f"sqlite:///{path}"
+        # in memory all threads share one connection, under the lock; on disk each transaction opens its own
+        options = {"poolclass": StaticPool} if path is None else {"poolclass": NullPool}
+        self.read_only = path is not None and path.exists() and not _writable(path)
+        self._engine = create_engine(url, connect_args={"check_same_thread": False}, **options)
+        event.listen(self._engine, "connect", _configure)
+        self._migrate()
+
+    @property
+    def engine(self) -> Engine:
+        """The SQLAlchemy engine."""
+        return self._engine
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection to read with."""
+        with self._lock, _translated(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that holds the write lock from its start and commits at its end."""
+        if self.read_only:
+            raise StoreError("this store is read-only", hint="copy it to a folder you may write to")
+        with self._lock, _translated(), self._engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.exec_driver_sql("ROLLBACK")
+                raise
+            connection.exec_driver_sql("COMMIT")
+
+    def _migrate(self) -> None:
+        with self.reading() as connection:
+            version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+        if version > len(MIGRATIONS):
+            raise StoreError(
+                f"the store has schema {version}, this Sightline knows up to {len(MIGRATIONS)}", hint="upgrade sightline"
+            )
+        if version == len(MIGRATIONS):
+            return
+        with self.writing() as connection:
+            version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+            for number, migration in enumerate(MIGRATIONS[version:], version + 1):
+                migration(connection)
+                connection.exec_driver_sql(f"PRAGMA user_version = {number}")
+
+    # --- meta --------------------------------------------------------------------------------
+
+    def get_meta(self, key: str) -> str | None:
+        """A stored setting."""
+        rows = self._select("SELECT value FROM meta WHERE key = :key", key=key)
+        return str(rows[0]["value"]) if rows else None
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Store a setting."""
+        with self.writing() as connection:
+            statement = "INSERT INTO meta VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+            connection.execute(text(statement), {"key": key, "value": value})
+
+    # --- steps -------------------------------------------------------------------------------
+
+    def insert_step(self, row: Mapping[str, object], made: Sequence[str] = ()) -> None:
+        """Add a step and the pictures it made; a step that is there stays as it is."""
+        columns = ", ".join(_STEP_COLUMNS)
+        values = ", ".join(f":{name}" for name in _STEP_COLUMNS)
+        with self.writing() as connection:
+            statement = f"INSERT INTO steps ({columns}) VALUES ({values}) ON CONFLICT (id) DO NOTHING"
+            connection.execute(text(statement), dict(row))
+            for pixels in made:
+                connection.execute(
+                    text("INSERT INTO made VALUES (:pixels, :step) ON CONFLICT DO NOTHING"),
+                    {"pixels": pixels, "step": row["id"]},
+                )
+
+    def get_step(self, step: str) -> Row:
+        """A step by its id or a unique beginning of it."""
+        rows = self._select("SELECT * FROM steps WHERE id >= :low AND id < :high LIMIT 2", low=step, high=step + "g")
+        if len(rows) > 1:
+            raise InputError(f"{step!r} begins the id of several steps", hint="give more of the id")
+        if not rows:
+            raise NotFoundError(f"there is no step {step!r}", hint="log() lists the steps")
+        return rows[0]
+
+    def find_recipe(self, recipe: str) -> Row | None:
+        """The newest finished step of a recipe."""
+        rows = self._select(
+            "SELECT * FROM steps WHERE recipe = :recipe AND status = 'done' ORDER BY seq DESC LIMIT 1", recipe=recipe
+        )
+        return rows[0] if rows else None
+
+    def steps(self, limit: int | None = None) -> list[Row]:
+        """Steps of all branches, newest first."""
+        return self._select("SELECT * FROM steps ORDER BY seq DESC LIMIT :n", n=-1 if limit is None else limit)
+
+    def producer(self, pixels: str) -> str | None:
+        """The newest step that made a picture."""
+        statement = "SELECT step FROM made JOIN steps ON id = step WHERE pixels = :pixels ORDER BY seq DESC LIMIT 1"
+        rows = self._select(statement, pixels=pixels)
+        return str(rows[0]["step"]) if rows else None
+
+    # --- images ------------------------------------------------------------------------------
+
+    def insert_image(self, row: Mapping[str, object]) -> None:
+        """Add a picture's row; one that is there stays."""
+        columns = ", ".join(_IMAGE_COLUMNS)
+        values = ", ".join(f":{name}" for name in _IMAGE_COLUMNS)
+        with self.writing() as connection:
+            statement = f"INSERT INTO images ({columns}) VALUES ({values}) ON CONFLICT (pixels) DO NOTHING"
+            connection.execute(text(statement), dict(row))
+
+    def get_image(self, pixels: str) -> Row | None:
+        """A picture's row."""
+        rows = self._select("SELECT * FROM images WHERE pixels = :pixels", pixels=pixels)
+        return rows[0] if rows else None
+
+    def images(self) -> list[Row]:
+        """Every picture's row."""
+        return self._select("SELECT * FROM images")
+
+    # --- refs --------------------------------------------------------------------------------
+
+    def get_ref(self, kind: str, name: str) -> Ref | None:
+        """A pointer."""
+        rows = self._select("SELECT * FROM refs WHERE kind = :kind AND name = :name", kind=kind, name=name)
+        return _ref(rows[0]) if rows else None
+
+    def refs(self, kind: str) -> list[Ref]:
+        """All pointers of a kind, by name."""
+        return [_ref(row) for row in self._select("SELECT * FROM refs WHERE kind = :kind ORDER BY name", kind=kind)]
+
+    def move_ref(self, kind: str, name: str, *, expected: str | None, new: str | None, create: bool = False) -> None:
+        """Move a pointer if it is where the writer last saw it; StaleHeadError if not."""
+        with self.writing() as connection:
+            found = connection.execute(
+                text("SELECT target FROM refs WHERE kind = :kind AND name = :name"), {"kind": kind, "name": name}
+            ).first()
+            if found is None and not create:
+                raise NotFoundError(f"there is no {kind} {name!r}", hint="make it first")
+            if found is not None and (create or found[0] != expected):
+                raise StaleHeadError(name, expected=expected, found=found[0])
+            statement = (
+                "INSERT INTO refs VALUES (:name, :kind, :target, 1) ON CONFLICT (kind, name) "
+                "DO UPDATE SET target = excluded.target, revision = refs.revision + 1"
+            )
+            connection.execute(text(statement), {"name": name, "kind": kind, "target": new})
+
+    def put_ref(self, kind: str, name: str, target: str | None) -> None:
+        """Set a pointer whatever it was: for what only one writer owns."""
+        with self.writing() as connection:
+            statement = (
+                "INSERT INTO refs VALUES (:name, :kind, :target, 1) ON CONFLICT (kind, name) "
+                "DO UPDATE SET target = excluded.target, revision = refs.revision + 1"
+            )
+            connection.execute(text(statement), {"name": name, "kind": kind, "target": target})
+
+    def _select(self, statement: str, **values: object) -> list[Row]:
+        with self.reading() as connection:
+            return [dict(row) for row in connection.execute(text(statement), values).mappings()]
+
+
+def _ref(row: Row) -> Ref:
+    target = row["target"]
+    return Ref(str(row["name"]), str(row["kind"]), None if target is None else str(target), int(str(row["revision"])))
+
+
+def _writable(path: Path) -> bool:
+    try:
+        with path.open("r+b"):
+            return True
+    except OSError:
+        return False
+
+
+def _configure(connection: sqlite3.Connection, _: object) -> None:
+    connection.isolation_level = None  # transactions are begun by hand
+    for pragma in ("busy_timeout = 10000", "foreign_keys = ON", "journal_mode = WAL", "synchronous = FULL"):
+        try:
+            connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.OperationalError as error:
+            if "readonly" not in str(error):
+                raise
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """SQLAlchemy's errors as errors of the tree."""
+    try:
+        yield
+    except OperationalError as error:
+        if "malformed" in str(error):
+            raise CorruptStoreError(f"the session database is damaged: {error.orig}", hint=_EXPORT) from error
+        raise StoreError(f"the session database cannot be used: {error.orig}", hint="check space and rights") from error
+    except DatabaseError as error:
+        raise CorruptStoreError(f"the session database is damaged: {error.orig}", hint=_EXPORT) from error
+
+
+@dataclass(frozen=True)
+class Store:
+    """A session's database and objects."""
+
+    database: Database
+    objects: Objects
+    path: Path | None
+
+    def close(self) -> None:
+        """Close the database; objects in memory are freed."""
+        self.database.close()
+        self.objects.clear()
+
+
+def open_store(path: str | Path | None = None) -> Store:
+    """Open a session folder, making it if it is not there; None keeps all in memory.
+
+    A file, or a folder that holds other things, is refused and left untouched.
+    """
+    if path is None:
+        return Store(Database(None), Objects(None), None)
+    folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        raise StoreError(f"{folder} is a file, not a session", hint="sessions are folders; give another path")
+    file = folder / "session.db"
+    if folder.exists() and not file.exists() and any(folder.iterdir()):
+        raise StoreError(f"{folder} is a folder of something else", hint="give a new path, or that of a session")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be made: {error.strerror}", hint="check the path and its rights") from error
+    return Store(Database(file), Objects(folder / "objects"), folder)

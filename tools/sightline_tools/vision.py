@@ -1,0 +1,183 @@
+"""The tools that use the model: understand, generate, edit.
+
+Arguments are checked before anything is computed. Pictures with transparency
+are shown to the model on white.
+"""
+
+import math
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, model_validator
+from sightline_runtime.errors import InputError
+from sightline_runtime.protocol import (
+    DecodeRequest,
+    FeatureRequest,
+    FeatureResult,
+    ImageSlot,
+    Message,
+    Pixels,
+    TextRequest,
+)
+
+from sightline_tools.image import Image
+from sightline_tools.tool import Pictures, ToolArgs, ToolContext, ToolResult, ToolUsage, tool
+
+_CHANGED = 24
+"""A picture counts as changed if some pixel moved by more than this, of 255."""
+
+
+def _words(name: str, text: str) -> None:
+    if not text.strip():
+        raise InputError(f"the {name} is empty", hint=f"say what the {name} is")
+
+
+class UnderstandArgs(ToolArgs):
+    """A picture and a question about it."""
+
+    image: Image = Field(description="the picture to look at")
+    question: str = Field(description="what to find out, for example: what color is the square ?")
+    choices: tuple[str, ...] = Field((), description="possible answers; gives the probability of each")
+    max_tokens: int = Field(64, description="longest answer, in tokens")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _words("question", self.question)
+        if self.max_tokens < 1:
+            raise InputError(f"max_tokens is {self.max_tokens}", hint="ask for at least one token")
+        if len(set(self.choices)) != len(self.choices) or not all(c.strip() for c in self.choices):
+            raise InputError(f"choices are {list(self.choices)}", hint="give different choices, none empty")
+        return self
+
+
+class Answer(ToolResult):
+    """An answer, its probability, and those of the choices if any were given."""
+
+    text: str
+    confidence: float
+    probabilities: dict[str, float] = Field(default_factory=dict)
+
+
+class _Sampling(ToolArgs):
+    n: int = Field(1, description="how many pictures")
+    steps: int | None = Field(None, description="denoising steps; more is slower and finer")
+    guidance: float | None = Field(None, description="classifier-free guidance scale; 1 is off")
+    size: tuple[int, int] | None = Field(None, description="(width, height) in pixels")
+    preview_every: int = Field(0, exclude=True, description="preview after so many steps; never changes a result")
+
+    @model_validator(mode="after")
+    def _check_sampling(self) -> Self:
+        if not 1 <= self.n <= 64:
+            raise InputError(f"n is {self.n}", hint="ask for 1 to 64 pictures")
+        if self.steps is not None and not 1 <= self.steps <= 1000:
+            raise InputError(f"steps is {self.steps}", hint="use 1 to 1000 steps")
+        if self.guidance is not None and not (math.isfinite(self.guidance) and self.guidance >= 0):
+            raise InputError(f"guidance is {self.guidance}", hint="use a number of 0 or more; 1 is off")
+        if self.size is not None and not all(1 <= edge <= 4096 for edge in self.size):
+            raise InputError(f"size is {self.size}", hint="use 1 to 4096 pixels a side")
+        return self
+
+
+class GenerateArgs(_Sampling):
+    """What to draw."""
+
+    prompt: str = Field(description="what the picture shows, for example: a red circle left of a blue square")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _words("prompt", self.prompt)
+        return self
+
+
+class EditArgs(_Sampling):
+    """A picture and what to change in it."""
+
+    image: Image = Field(description="the picture to change")
+    instruction: str = Field(description="what to change, for example: make the circle green")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _words("instruction", self.instruction)
+        return self
+
+
+class EditedPictures(Pictures):
+    """Edited pictures, the source, and whether anything differs from it."""
+
+    before: Image
+    changed: bool
+
+
+def on_white(pixels: npt.NDArray[np.uint8]) -> Pixels:
+    """RGB pixels, transparency laid on white."""
+    if pixels.shape[2] == 3:
+        return pixels
+    alpha = pixels[..., 3:].astype(np.float32) / 255
+    mixed = pixels[..., :3] * alpha + 255 * (1 - alpha)
+    return mixed.round().astype(np.uint8)
+
+
+@tool(version="1", runtime=True)
+def understand(args: UnderstandArgs, ctx: ToolContext) -> Answer:
+    """Answer a question about a picture, with the probability of the answer."""
+    message = Message("user", (ImageSlot(0), args.question))
+    pixels = on_white(ctx.load(args.image))
+    request = TextRequest((message,), (pixels,), choices=args.choices, max_tokens=args.max_tokens)
+    said = ctx.follow(ctx.runtime.generate_text(request))
+    return Answer(
+        text=said.text.strip(),
+        confidence=said.confidence,
+        probabilities=dict(said.probabilities),
+        warnings=said.warnings,
+        usage=ToolUsage.of(said.usage),
+    )
+
+
+@tool(version="1", runtime=True, seeded=True)
+def generate(args: GenerateArgs, ctx: ToolContext) -> Pictures:
+    """Draw pictures of a prompt."""
+    drawn, images, usage = _draw(ctx, args, (args.prompt,), ())
+    return Pictures(images=images, plans=drawn.plans, warnings=drawn.warnings, usage=usage)
+
+
+@tool(version="1", runtime=True, seeded=True)
+def edit(args: EditArgs, ctx: ToolContext) -> EditedPictures:
+    """Change a picture as an instruction says and leave the rest as it is."""
+    source = on_white(ctx.load(args.image))
+    drawn, images, usage = _draw(ctx, args, (ImageSlot(0), args.instruction), (source,))
+    return EditedPictures(
+        images=images,
+        before=args.image,
+        changed=any(_differs(source, ctx.load(image)) for image in images),
+        plans=drawn.plans,
+        warnings=drawn.warnings,
+        usage=usage,
+    )
+
+
+def _draw(
+    ctx: ToolContext, args: _Sampling, content: tuple[str | ImageSlot, ...], sources: tuple[Pixels, ...]
+) -> tuple[FeatureResult, tuple[Image, ...], ToolUsage]:
+    """Features, then pixels: the two stages of every picture."""
+    request = FeatureRequest(
+        (Message("user", content),),
+        ctx.seeds,
+        sources,
+        steps=args.steps,
+        guidance=args.guidance,
+        preview_every=args.preview_every,
+    )
+    drawn = ctx.follow(ctx.runtime.generate_features(request))
+    painted = ctx.follow(ctx.runtime.decode_features(DecodeRequest(drawn.features, ctx.seeds, args.size)))
+    images = tuple(ctx.save(pixels) for pixels in painted.images)
+    return drawn, images, ToolUsage.of(drawn.usage + painted.usage)
+
+
+def _differs(before: Pixels, after: npt.NDArray[np.uint8]) -> bool:
+    if before.shape != after.shape:
+        return True
+    return bool((np.abs(before.astype(np.int16) - after) > _CHANGED).any())
+
+
+TOOLS = (understand, generate, edit)
