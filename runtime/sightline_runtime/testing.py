@@ -76,7 +76,9 @@ def _last_turn(messages: Sequence[Message], images: Sequence[Pixels]) -> tuple[s
         raise InputError("the prompt is longer than the model reads", hint="make it shorter")
     slots = [part for message in messages for part in message.content if isinstance(part, ImageSlot)]
     if slots and not 0 <= slots[-1].index < len(images):
-        raise InputError(f"picture {slots[-1].index} of {len(images)} is named", hint="send the picture along")
+        raise InputError(
+            f"picture {slots[-1].index} of {len(images)} is named", hint="send the picture along"
+        )
     return users[-1].text, _small(images[slots[-1].index]) if slots else None
 
 
@@ -135,7 +137,9 @@ class FakeRuntime:
         steps = _INFO.default_steps if request.steps is None else request.steps
         guidance = _INFO.default_guidance if request.guidance is None else request.guidance
         if not 1 <= steps <= 1000 or not request.seeds:
-            raise InputError(f"{steps} steps for {len(request.seeds)} pictures", hint="use at least one of each")
+            raise InputError(
+                f"{steps} steps for {len(request.seeds)} pictures", hint="use at least one of each"
+            )
         if not (math.isfinite(guidance) and guidance >= 0):
             raise InputError(f"guidance is {guidance}", hint="use a number of 0 or more")
 
@@ -169,7 +173,9 @@ class FakeRuntime:
         self.calls.append("decode_features")
         for features in request.features:
             if features.shape != _INFO.feature_shape:
-                raise InputError(f"features of shape {features.shape} are not mine", hint=f"{_INFO.feature_shape}")
+                raise InputError(
+                    f"features of shape {features.shape} are not mine", hint=f"{_INFO.feature_shape}"
+                )
         if len(request.seeds) != len(request.features):
             raise InputError("features and seeds differ in number", hint="give one seed each")
 
@@ -179,7 +185,9 @@ class FakeRuntime:
                 job.check()
                 picture = features.reshape(_SIDE, _SIDE, 3).round().clip(0, 255).astype(np.uint8)
                 if request.size and request.size != (_SIDE, _SIDE):
-                    picture = np.asarray(Image.fromarray(picture).resize(request.size, Image.Resampling.NEAREST))
+                    picture = np.asarray(
+                        Image.fromarray(picture).resize(request.size, Image.Resampling.NEAREST)
+                    )
                 images.append(picture)
                 job.emit(Progress("decode", done, len(request.features)))
             return PixelResult(tuple(images), Usage(diffusion_steps=len(images)))
@@ -189,7 +197,9 @@ class FakeRuntime:
     def embed_images(self, request: EmbedRequest) -> Job[EmbedResult]:
         """The pictures themselves as numbers."""
         self.calls.append("embed_images")
-        features = [_small(pixels).reshape(_INFO.feature_shape).astype(np.float32) for pixels in request.images]
+        features = [
+            _small(pixels).reshape(_INFO.feature_shape).astype(np.float32) for pixels in request.images
+        ]
         return _run(lambda job: EmbedResult(tuple(features), Usage(image_tokens=_SIDE * len(features))))
 
 

@@ -5,6 +5,7 @@ a host that only talks to a server never needs torch.
 """
 
 import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sightline_runtime.errors import InputError, ModelError
@@ -23,6 +24,9 @@ from sightline_runtime.protocol import (
 )
 
 DEFAULT_MODEL = "embedded"
+
+Step = Callable[[str, int, int], None]
+Show = Callable[[str, int, int, float, Mapping[str, float]], None]
 
 _shared: dict[tuple[str, str], Runtime] = {}
 _lock = threading.Lock()
@@ -85,3 +89,40 @@ class Lazy:
 
     def close(self) -> None:
         """Do nothing: the model is shared by the whole process."""
+
+
+def evaluate(runtime: Runtime, *, seed: int, n: int, step: Step) -> Mapping[str, object]:
+    """Score a runtime in the world of shapes; `step` is told (part, done, total)."""
+    from sightline_runtime.evaluation import world
+
+    return world.evaluate(runtime, seed, n, step)
+
+
+def train(folder: Path, preset: str, *, minutes: float | None, export: Path | None, show: Show) -> bool:
+    """Train (or go on training) a model in a folder; gives whether the recipe is complete.
+
+    `show` is told (stage, step, steps, seconds left in the stage, losses). With
+    `export` the model so far is written there as a model folder.
+    """
+    import torch
+
+    from sightline_runtime.training import train as training
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    trainer = training.train(
+        folder,
+        preset,
+        device=device,
+        seconds=None if minutes is None else 60 * minutes,
+        show=lambda r: show(r.stage, r.step, r.steps, r.eta, r.losses),
+    )
+    if export is not None:
+        trainer.export(export)
+    return trainer.complete
+
+
+def bench(runtime: Runtime) -> Mapping[str, object]:
+    """Latency and memory of a runtime on this machine."""
+    from sightline_runtime.bench import speed
+
+    return speed.measure(runtime)

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as PILImage
-from sightline_tools.image import Image
 
 from sightline.errors import InputError
+from sightline_tools.image import Image
 
 if TYPE_CHECKING:
     from sightline.tree.steps import Step
@@ -67,7 +67,9 @@ class Picture:
             path.parent.mkdir(parents=True, exist_ok=True)
             self.pil().save(path)
         except (OSError, ValueError) as error:
-            raise InputError(f"the picture cannot be saved as {path}: {error}", hint="use an ending like .png") from error
+            raise InputError(
+                f"the picture cannot be saved as {path}: {error}", hint="use an ending like .png"
+            ) from error
         return path
 
     def _repr_png_(self) -> bytes:
@@ -113,7 +115,9 @@ class Result:
     def image(self) -> Picture:
         """The first picture."""
         if not self.images:
-            raise InputError(f"step {self.step.short} ({self.step.tool}) made no picture", hint="use another result")
+            raise InputError(
+                f"step {self.step.short} ({self.step.tool}) made no picture", hint="use another result"
+            )
         return self.images[0]
 
     def save(self, path: str | Path) -> Path:
@@ -133,7 +137,10 @@ class Result:
             f'<img src="{data_uri(shown_png(p.numpy()))}" style="image-rendering:pixelated;margin:2px">'
             for p in self.images
         )
-        return {"text/plain": repr(self), "text/html": f"<div>{pictures}<br><code>{_escape(repr(self))}</code></div>"}
+        return {
+            "text/plain": repr(self),
+            "text/html": f"<div>{pictures}<br><code>{_escape(repr(self))}</code></div>",
+        }
 
 
 def _escape(text: str) -> str:

@@ -7,7 +7,7 @@ returns a result. An error leaves the branch where it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import cast
@@ -15,19 +15,19 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as PILImage
-from sightline_runtime.protocol import Event, Runtime
-from sightline_tools.image import Image
-from sightline_tools.toolbox import Toolbox, default_toolbox
 
 from sightline import connect
 from sightline.results import Answered, Drawn, Edited, Made, Picture, Result
 from sightline.store.database import Store, open_store
 from sightline.store.sweep import Report
 from sightline.streaming import Stream
-from sightline.tree import inspect
+from sightline.tree import history
 from sightline.tree.execute import Executor
 from sightline.tree.replay import Replay, replay
 from sightline.tree.steps import Step
+from sightline_runtime.protocol import Event, Runtime
+from sightline_tools.image import Image
+from sightline_tools.toolbox import Toolbox, default_toolbox
 
 ImageLike = Picture | Result | Image | Step | str | Path | bytes | PILImage.Image | npt.NDArray[np.uint8]
 """Whatever a verb takes as a picture; files, bytes and arrays are added to the session first."""
@@ -95,8 +95,8 @@ class Session:
         size: tuple[int, int] | None = None,
     ) -> Edited:
         """Change a picture as an instruction says."""
-        args = {"image": image, "instruction": instruction, "n": n, "steps": steps}
-        args |= {"guidance": guidance, "size": size}
+        options = {"n": n, "steps": steps, "guidance": guidance, "size": size}
+        args: dict[str, object] = {"image": image, "instruction": instruction, **options}
         return cast(Edited, self._run("edit", args, seed=seed))
 
     # --- pure tools --------------------------------------------------------------------------
@@ -127,7 +127,9 @@ class Session:
         args = {"images": list(images), "columns": columns, "padding": padding}
         return cast(Made, self._run("grid", args))
 
-    def composite(self, base: ImageLike, top: ImageLike, *, left: int = 0, above: int = 0, alpha: float = 1.0) -> Made:
+    def composite(
+        self, base: ImageLike, top: ImageLike, *, left: int = 0, above: int = 0, alpha: float = 1.0
+    ) -> Made:
         """Put one picture on another, `left` and `above` pixels from its corner."""
         args = {"base": base, "top": top, "left": left, "above": above, "alpha": alpha}
         return cast(Made, self._run("composite", args))
@@ -178,7 +180,7 @@ class Session:
 
     def log(self, limit: int | None = None, *, branch: str | None = None) -> list[Step]:
         """The steps of a branch (the current one by default), newest first."""
-        return inspect.log(self._store, self._executor.refs, limit, branch)
+        return history.log(self._store, self._executor.refs, limit, branch)
 
     def show(self, step: Result | Step | str) -> Result:
         """Look at a step again; nothing is computed."""
@@ -214,7 +216,7 @@ class Session:
 
     def verify_store(self) -> Report:
         """Derive every digest again; `problems` is empty when the store is whole."""
-        return inspect.verify(self._store)
+        return history.verify(self._store)
 
     def close(self) -> None:
         """Close the store; a runtime that was given stays open."""
@@ -242,6 +244,3 @@ class Session:
         if isinstance(at, Result):
             return at.step.id
         return at.id if isinstance(at, Step) else self._executor.refs.resolve(at or "HEAD")
-
-    def __iter__(self) -> Iterator[Step]:
-        return iter(self.log()[::-1])

@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from sightline.results import Result
 from sightline_runtime.errors import CancelledError
 from sightline_runtime.protocol import Event, Preview, Progress, TextDelta
-
-from sightline.results import Result
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,13 @@ class Stream:
         return self._events("generate", args, seed)
 
     def edit(
-        self, image: object, instruction: str, *, seed: int | None = None, preview_every: int = 4, **options: object
+        self,
+        image: object,
+        instruction: str,
+        *,
+        seed: int | None = None,
+        preview_every: int = 4,
+        **options: object,
     ) -> Iterator[StreamEvent]:
         """Edit; options are those of `Session.edit`."""
         args = {"image": image, "instruction": instruction, "preview_every": preview_every, **options}

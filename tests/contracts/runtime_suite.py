@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+
 from sightline_runtime.errors import CancelledError, InputError
 from sightline_runtime.protocol import (
     DecodeRequest,

@@ -8,8 +8,8 @@ import numpy.typing as npt
 from PIL import Image as PILImage
 from PIL import ImageColor, ImageDraw, ImageFont
 from pydantic import Field, model_validator
-from sightline_runtime.errors import InputError
 
+from sightline_runtime.errors import InputError
 from sightline_tools.image import MAX_PIXELS, Image
 from sightline_tools.tool import Picture, ToolArgs, ToolContext, tool
 
@@ -67,14 +67,18 @@ class ResizeArgs(ToolArgs):
     def _check(self) -> Self:
         width, height = self.target()
         if width < 1 or height < 1 or width * height > MAX_PIXELS:
-            raise InputError(f"the new size is {width}x{height}", hint=f"use 1 to {MAX_PIXELS:,} pixels in all")
+            raise InputError(
+                f"the new size is {width}x{height}", hint=f"use 1 to {MAX_PIXELS:,} pixels in all"
+            )
         return self
 
     def target(self) -> tuple[int, int]:
         """The new (width, height)."""
         edges = (self.width, self.height)
         if (self.scale is None) == (edges == (None, None)):
-            raise InputError("resize needs a width, a height, or a scale", hint="give a scale or edges, not both")
+            raise InputError(
+                "resize needs a width, a height, or a scale", hint="give a scale or edges, not both"
+            )
         if self.scale is not None:
             if not (math.isfinite(self.scale) and self.scale > 0):
                 raise InputError(f"scale is {self.scale}", hint="use a number above 0")
@@ -120,7 +124,9 @@ def annotate(args: AnnotateArgs, ctx: ToolContext) -> Picture:
     pen = ImageDraw.Draw(picture)
     font = ImageFont.load_default(size=max(10, args.image.height // 24))
     for mark, (left, top, right, bottom), color in zip(args.marks, boxes, colors, strict=True):
-        pen.rectangle((left, top, right - 1, bottom - 1), outline=color, width=max(1, args.image.width // 128))
+        pen.rectangle(
+            (left, top, right - 1, bottom - 1), outline=color, width=max(1, args.image.width // 128)
+        )
         if mark.label:
             pen.text((left + 2, top + 1), mark.label, fill=color, font=font)
     return Picture(image=ctx.save(np.asarray(picture).copy()))
@@ -145,7 +151,9 @@ class GridArgs(ToolArgs):
         if not self.images:
             raise InputError("a grid needs pictures", hint="give at least one")
         if (self.columns is not None and self.columns < 1) or not 0 <= self.padding <= 1000:
-            raise InputError(f"columns {self.columns}, padding {self.padding}", hint="columns ≥ 1, padding 0 to 1000")
+            raise InputError(
+                f"columns {self.columns}, padding {self.padding}", hint="columns ≥ 1, padding 0 to 1000"
+            )
         return self
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from PIL import Image as PILImage
 from PIL import ImageOps, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict, Field
+
 from sightline_runtime.errors import ImageError, NotFoundError
 
 MAX_PIXELS = 40_000_000
@@ -32,7 +33,9 @@ class Image(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    pixels: str = Field(description="sha256 of the mode, the size and the raw pixels", pattern="^[0-9a-f]{64}$")
+    pixels: str = Field(
+        description="sha256 of the mode, the size and the raw pixels", pattern="^[0-9a-f]{64}$"
+    )
     blob: str = Field(description="sha256 of the stored file", pattern="^[0-9a-f]{64}$")
     width: int = Field(ge=1, description="width in pixels")
     height: int = Field(ge=1, description="height in pixels")
@@ -78,7 +81,9 @@ def describe(array: PixelArray) -> tuple[Image, bytes]:
     png = encode_png(array)
     height, width, _ = array.shape
     digest = hashlib.sha256(png).hexdigest()
-    return Image(pixels=pixel_digest(array), blob=digest, width=width, height=height, mode=mode_of(array)), png
+    return Image(
+        pixels=pixel_digest(array), blob=digest, width=width, height=height, mode=mode_of(array)
+    ), png
 
 
 def read_pixels(source: Source) -> Decoded:
@@ -99,7 +104,9 @@ def read_pixels(source: Source) -> Decoded:
     except FileNotFoundError as error:
         raise NotFoundError(f"there is no file {path}", hint="check the path") from error
     except OSError as error:
-        raise ImageError(f"{path} cannot be read: {error.strerror}", hint="give the path of a picture file") from error
+        raise ImageError(
+            f"{path} cannot be read: {error.strerror}", hint="give the path of a picture file"
+        ) from error
     return _from_bytes(data, str(path))
 
 
@@ -108,7 +115,8 @@ def _check_size(width: int, height: int, name: str) -> None:
         raise ImageError(f"{name} is {width}x{height} pixels", hint="give a picture with at least one pixel")
     if width * height > MAX_PIXELS:
         raise ImageError(
-            f"{name} is {width}x{height}, more than {MAX_PIXELS:,} pixels", hint="make it smaller before adding it"
+            f"{name} is {width}x{height}, more than {MAX_PIXELS:,} pixels",
+            hint="make it smaller before adding it",
         )
 
 
@@ -123,7 +131,9 @@ def _from_bytes(data: bytes, name: str) -> Decoded:
     except ImageError:
         raise
     except (UnidentifiedImageError, PILImage.DecompressionBombError) as error:
-        raise ImageError(f"{name} is not a picture that can be read", hint="use PNG, JPEG, WebP or GIF") from error
+        raise ImageError(
+            f"{name} is not a picture that can be read", hint="use PNG, JPEG, WebP or GIF"
+        ) from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise ImageError(f"{name} is damaged or cut short: {error}", hint="give the whole file") from error
 
@@ -167,7 +177,9 @@ def _from_array(array: npt.NDArray[np.generic]) -> Decoded:
             raise ImageError("a floating-point picture must lie in 0 … 1", hint="divide by its largest value")
         values, notes = (real * 255).round().astype(np.uint8), ("floating point converted",)
     elif array.dtype != np.uint8:
-        raise ImageError(f"an array of type {array.dtype} is not a picture", hint="use uint8, bool or floats in 0 … 1")
+        raise ImageError(
+            f"an array of type {array.dtype} is not a picture", hint="use uint8, bool or floats in 0 … 1"
+        )
     planes = values[..., None] if values.ndim == 2 else values
     full = np.repeat(planes, 3, axis=2) if planes.shape[2] == 1 else planes
     return Decoded(np.ascontiguousarray(full, dtype=np.uint8), notes)

@@ -16,8 +16,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
-from sightline_runtime.protocol import Job, R, Runtime, Usage
 
+from sightline_runtime.protocol import Job, R, Runtime, Usage
 from sightline_tools.image import Image
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from importlib.metadata import entry_points
 
 from sightline_runtime.errors import NotFoundError
-
 from sightline_tools.tool import Tool
 
 ENTRY_POINTS = "sightline.tools"

@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
+
 from sightline_runtime.errors import InputError
 from sightline_runtime.protocol import (
     DecodeRequest,
@@ -20,7 +21,6 @@ from sightline_runtime.protocol import (
     Pixels,
     TextRequest,
 )
-
 from sightline_tools.image import Image
 from sightline_tools.tool import Pictures, ToolArgs, ToolContext, ToolResult, ToolUsage, tool
 
@@ -64,7 +64,9 @@ class _Sampling(ToolArgs):
     steps: int | None = Field(None, description="denoising steps; more is slower and finer")
     guidance: float | None = Field(None, description="classifier-free guidance scale; 1 is off")
     size: tuple[int, int] | None = Field(None, description="(width, height) in pixels")
-    preview_every: int = Field(0, exclude=True, description="preview after so many steps; never changes a result")
+    preview_every: int = Field(
+        0, exclude=True, description="preview after so many steps; never changes a result"
+    )
 
     @model_validator(mode="after")
     def _check_sampling(self) -> Self:

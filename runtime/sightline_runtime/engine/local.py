@@ -20,7 +20,6 @@ from torch import Tensor
 
 from sightline_runtime.engine import stages
 from sightline_runtime.errors import (
-    CancelledError,
     DeadlineError,
     EngineError,
     InputError,
@@ -140,7 +139,9 @@ class LocalRuntime:
                 drawn.append(result[0].cpu().numpy())
                 plans.append(plan)
                 written += count
-            usage = Usage(len(ids), written, self._image_tokens(features), steps * len(drawn), _since(started))
+            usage = Usage(
+                len(ids), written, self._image_tokens(features), steps * len(drawn), _since(started)
+            )
             return FeatureResult(tuple(drawn), tuple(plans), _warnings(unknown), usage)
 
         return self._submit(work, request.deadline)
@@ -150,7 +151,9 @@ class LocalRuntime:
         steps = self._model.config.decode_steps if request.steps is None else request.steps
         _check_sampling(steps, 1.0, len(request.features))
         if len(request.seeds) != len(request.features):
-            raise InputError(f"{len(request.features)} features but {len(request.seeds)} seeds", hint="give one seed each")
+            raise InputError(
+                f"{len(request.features)} features but {len(request.seeds)} seeds", hint="give one seed each"
+            )
         for features in request.features:
             if features.shape != self._info.feature_shape:
                 raise InputError(
@@ -217,7 +220,12 @@ class LocalRuntime:
             except SightlineError as error:
                 job.fail(error)
             except Exception as error:  # noqa: BLE001 - the worker must outlive any request
-                job.fail(EngineError(f"the engine failed: {type(error).__name__}: {error}", hint="try again; please report it"))
+                job.fail(
+                    EngineError(
+                        f"the engine failed: {type(error).__name__}: {error}",
+                        hint="try again; please report it",
+                    )
+                )
 
         self._queue.put(run)
         return job
@@ -238,7 +246,9 @@ class LocalRuntime:
             raise InputError("the prompt holds no words", hint="say what to look for or what to draw")
         most = self._info.max_prompt_tokens
         if len(encoded.ids) > most:
-            raise InputError(f"the prompt has {len(encoded.ids)} words, the model reads {most}", hint="make it shorter")
+            raise InputError(
+                f"the prompt has {len(encoded.ids)} words, the model reads {most}", hint="make it shorter"
+            )
         tools = any(message.role == "system" and message.text == "tools" for message in messages)
         return [w.TOOLS if tools else w.USER, *encoded.ids, header], encoded.unknown
 
@@ -248,7 +258,9 @@ class LocalRuntime:
         if not slots:
             return None
         if not 0 <= slots[-1].index < len(images):
-            raise InputError(f"picture {slots[-1].index} of {len(images)} is named", hint="send the picture along")
+            raise InputError(
+                f"picture {slots[-1].index} of {len(images)} is named", hint="send the picture along"
+            )
         _check_pixels(images[slots[-1].index])
         return images[slots[-1].index]
 
@@ -264,8 +276,14 @@ class LocalRuntime:
     # --- writing and drawing -----------------------------------------------------------------
 
     def _written(
-        self, job: Job[TextResult], check: Callable[[], None], request: TextRequest,
-        ids: list[int], features: Tensor | None, _: dict[str, list[int]], warnings: tuple[str, ...],
+        self,
+        job: Job[TextResult],
+        check: Callable[[], None],
+        request: TextRequest,
+        ids: list[int],
+        features: Tensor | None,
+        _: dict[str, list[int]],
+        warnings: tuple[str, ...],
     ) -> TextResult:
         started = time.monotonic()
 
@@ -274,8 +292,13 @@ class LocalRuntime:
             job.emit(TextDelta(self._words.decode([token]) + " "))
 
         tokens, total, ended = stages.write(
-            self._model, ids, features, limit=request.max_tokens, temperature=request.temperature,
-            seed=request.seed, tick=tick,
+            self._model,
+            ids,
+            features,
+            limit=request.max_tokens,
+            temperature=request.temperature,
+            seed=request.seed,
+            tick=tick,
         )
         usage = Usage(len(ids), len(tokens), self._image_tokens(features), 0, _since(started))
         return TextResult(
@@ -283,8 +306,14 @@ class LocalRuntime:
         )
 
     def _scored(
-        self, job: Job[TextResult], check: Callable[[], None], request: TextRequest,
-        ids: list[int], features: Tensor | None, choices: dict[str, list[int]], warnings: tuple[str, ...],
+        self,
+        job: Job[TextResult],
+        check: Callable[[], None],
+        request: TextRequest,
+        ids: list[int],
+        features: Tensor | None,
+        choices: dict[str, list[int]],
+        warnings: tuple[str, ...],
     ) -> TextResult:
         started = time.monotonic()
         scores = {}
@@ -295,7 +324,9 @@ class LocalRuntime:
         shares = torch.tensor(list(scores.values()), dtype=torch.float64).softmax(0).tolist()
         probabilities = dict(zip(scores, shares, strict=True))
         best = max(probabilities, key=lambda choice: probabilities[choice])
-        usage = Usage(len(ids), sum(map(len, choices.values())), self._image_tokens(features), 0, _since(started))
+        usage = Usage(
+            len(ids), sum(map(len, choices.values())), self._image_tokens(features), 0, _since(started)
+        )
         return TextResult(best, probabilities[best], probabilities, "stop", warnings, usage)
 
     def _plan(
@@ -306,8 +337,13 @@ class LocalRuntime:
             return [*ids[:-1], w.DRAW], "", 0
         temperature = _PLAN_TEMPERATURE if features is None else 0.0
         written, _, ended = stages.write(
-            self._model, ids, features, limit=self._model.config.max_plan_tokens, temperature=temperature,
-            seed=seed, tick=lambda token: check(),
+            self._model,
+            ids,
+            features,
+            limit=self._model.config.max_plan_tokens,
+            temperature=temperature,
+            seed=seed,
+            tick=lambda token: check(),
         )
         if not ended:
             return [*ids[:-1], w.DRAW], "", len(written)
@@ -315,8 +351,14 @@ class LocalRuntime:
         return prompt, self._words.decode(written), len(written)
 
     def _drawn(
-        self, job: Job[FeatureResult], check: Callable[[], None], request: FeatureRequest,
-        index: int, steps: int, done: int, estimate: Tensor,
+        self,
+        job: Job[FeatureResult],
+        check: Callable[[], None],
+        request: FeatureRequest,
+        index: int,
+        steps: int,
+        done: int,
+        estimate: Tensor,
     ) -> None:
         check()
         job.emit(Progress("features", index * steps + done, steps * len(request.seeds)))
@@ -357,5 +399,7 @@ def embedded_folder() -> Path:
     """Where the shipped model lies."""
     folder = Path(str(resources.files("sightline_runtime") / "embedded"))
     if not (folder / "config.json").exists():
-        raise ModelError("the embedded model is not in this installation", hint="install sightline again from a wheel")
+        raise ModelError(
+            "the embedded model is not in this installation", hint="install sightline again from a wheel"
+        )
     return folder

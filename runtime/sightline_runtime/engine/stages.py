@@ -49,7 +49,9 @@ def prefill(model: UnifiedModel, ids: Sequence[int], features: Tensor | None) ->
 
 def advance(model: UnifiedModel, token: int, cache: Cache) -> Tensor:
     """Read one more token: log-probabilities (v,) of the next."""
-    hidden = model.backbone(model.embed(torch.tensor([[token]], device=model.feature_mean.device)), cache).last
+    hidden = model.backbone(
+        model.embed(torch.tensor([[token]], device=model.feature_mean.device)), cache
+    ).last
     return model.backbone.logits(hidden[0, -1]).log_softmax(-1)
 
 
@@ -74,7 +76,9 @@ def write(
     for place in range(limit):
         choice = scores
         if temperature > 0:
-            choice = scores / temperature + torch.from_numpy(noise.gumbel(seed, "text", len(scores), place)).to(scores)
+            choice = scores / temperature + torch.from_numpy(
+                noise.gumbel(seed, "text", len(scores), place)
+            ).to(scores)
         token = int(choice.argmax())
         total += float(scores[token])
         if token == w.END:
@@ -124,10 +128,10 @@ def draw(
 
     shape = (1, model.config.dit.grid**2, model.config.dit.channels)
     start = torch.from_numpy(noise.normal(seed, "features", shape)).to(tokens)
-    latents = start
-    for done, (latents, estimate) in enumerate(flow.euler(velocity, start, levels), 1):
+    estimate = start
+    for done, estimate in enumerate(flow.euler(velocity, start, levels), 1):  # noqa: B007 - the last one stays
         tick(done, estimate)
-    return model.restore(latents)
+    return model.restore(estimate)
 
 
 def paint(model: UnifiedModel, features: Tensor, *, seed: int, steps: int, tick: Tick) -> Tensor:
@@ -140,7 +144,7 @@ def paint(model: UnifiedModel, features: Tensor, *, seed: int, steps: int, tick:
         sigma = torch.full((1,), levels[index], device=features.device)
         return (picture - model.decoder.clean(picture, sigma, features)) / levels[index]
 
-    picture = start
-    for done, (picture, _) in enumerate(flow.euler(velocity, start, levels), 1):
+    clean = start
+    for done, clean in enumerate(flow.euler(velocity, start, levels), 1):  # noqa: B007 - the last one stays
         tick(done, steps)
-    return picture.clamp(-1, 1)
+    return clean.clamp(-1, 1)

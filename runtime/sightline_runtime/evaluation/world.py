@@ -83,18 +83,11 @@ class Scores:
         return total / max(len(self.confidences), 1)
 
 
-def draw(runtime: Runtime, prompt: str, seed: int, source: Pixels | None = None, **options: float) -> Pixels:
+def draw(runtime: Runtime, prompt: str, seed: int, source: Pixels | None = None) -> Pixels:
     """Generate a picture, or edit one."""
     content = (prompt,) if source is None else (ImageSlot(0), prompt)
     images = () if source is None else (source,)
-    steps, guidance = options.get("steps"), options.get("guidance")
-    request = FeatureRequest(
-        (Message("user", content),),
-        (seed,),
-        images,
-        steps=None if steps is None else int(steps),
-        guidance=guidance,
-    )
+    request = FeatureRequest((Message("user", content),), (seed,), images)
     return decode(runtime, runtime.generate_features(request).result().features[0], seed)
 
 
@@ -108,7 +101,9 @@ def satisfies(reading: judge.Reading, kind: str, scene: Scene, prompt: str) -> b
     seen = reading.things
     if len(seen) != len(scene.things) or any(thing.shape is None for thing in seen):
         return False
-    wanted = [(t.shape, t.color) if kind in ("colors", "attribution") else (t.shape, None) for t in scene.things]
+    wanted = [
+        (t.shape, t.color) if kind in ("colors", "attribution") else (t.shape, None) for t in scene.things
+    ]
     found = [(s.shape, s.color if kind in ("colors", "attribution") else None) for s in seen]
     if sorted(map(str, wanted)) != sorted(map(str, found)):
         return False
@@ -128,14 +123,14 @@ def _related(seen: tuple[judge.Seen, ...], prompt: str) -> bool:
     }[relation]
 
 
-def generation(runtime: Runtime, seed: int, n: int, step: Step, **options: float) -> Scores:
+def generation(runtime: Runtime, seed: int, n: int, step: Step) -> Scores:
     """Prompts of GenEval's six types; each picture is drawn with its own seed."""
     scores, world = Scores(), SceneSampler(seed * 1_000_003 + 1, held_out=False)
     total = n * len(language.GENERATION_TYPES)
     for kind in language.GENERATION_TYPES:
         for index in range(n):
             prompt, scene = language.prompt(world, kind)
-            picture = draw(runtime, prompt, seed * 100_000 + index, **options)
+            picture = draw(runtime, prompt, seed * 100_000 + index)
             scores.add(kind, satisfies(judge.read(picture), kind, scene, prompt))
             step("generation", sum(t.asked for t in scores.by_kind.values()), total)
     return scores
@@ -165,14 +160,16 @@ def questions(runtime: Runtime, seed: int, n: int, step: Step) -> Scores:
     return scores
 
 
-def edits(runtime: Runtime, seed: int, n: int, step: Step, **options: float) -> Scores:
+def edits(runtime: Runtime, seed: int, n: int, step: Step) -> Scores:
     """Every kind of edit: the change is there and everything else stayed."""
     scores, world = Scores(), SceneSampler(seed * 1_000_003 + 3, held_out=False)
     total = n * len(language.EDIT_KINDS)
     for kind in language.EDIT_KINDS:
         for index in range(n):
             change: Edit = language.edit(world, kind)
-            picture = draw(runtime, change.instruction, seed * 100_000 + index, paint(change.source), **options)
+            picture = draw(
+                runtime, change.instruction, seed * 100_000 + index, paint(change.source), **options
+            )
             scores.add(kind, judge.edited(judge.read(picture), change.source, change.target))
             step("edits", sum(t.asked for t in scores.by_kind.values()), total)
     return scores
@@ -226,7 +223,12 @@ def composition(runtime: Runtime, seed: int, n: int, step: Step) -> Json:
 def evaluate(runtime: Runtime, seed: int, n: int, step: Step, parts: Iterable[str] = ()) -> Json:
     """All scores as JSON data; `n` pictures or questions of each type."""
     wanted = set(parts) or {"generation", "questions", "edits", "tool_calls", "reconstruction", "composition"}
-    result: Json = {"model": runtime.info.model, "fingerprint": runtime.info.fingerprint[:16], "seed": seed, "n": n}
+    result: Json = {
+        "model": runtime.info.model,
+        "fingerprint": runtime.info.fingerprint[:16],
+        "seed": seed,
+        "n": n,
+    }
     if "generation" in wanted:
         result["generation"] = generation(runtime, seed, n, step).to_json()
     if "questions" in wanted:

@@ -49,8 +49,9 @@ class Cache:
 
     def fork(self, rows: Tensor | None = None) -> "Cache":
         """A view that can grow by itself; `rows` picks or repeats rows."""
-        pick = (lambda t: t) if rows is None else (lambda t: t[rows])
-        return Cache([pick(k) for k in self.keys], [pick(v) for v in self.values])
+        if rows is None:
+            return Cache(list(self.keys), list(self.values))
+        return Cache([k[rows] for k in self.keys], [v[rows] for v in self.values])
 
     def extend(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Add a layer's new keys and values, give back all of them."""
@@ -96,14 +97,12 @@ class SelfAttention(nn.Module):
     ) -> Float[Tensor, "b l d"]:
         """Attend from the new tokens to all tokens the mask allows."""
         q, k, v = (
-            project(x).unflatten(-1, (-1, self.head)).transpose(1, 2)
+            project(x).view(*x.shape[:2], -1, self.head).transpose(1, 2)
             for project in (self.q_proj, self.k_proj, self.v_proj)
         )
         q, k = apply_rope(self.q_norm(q), *angles), apply_rope(self.k_norm(k), *angles)
         k, v = cache.extend(layer, k, v)
-        out = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, enable_gqa=self.heads != self.kv_heads
-        )
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=self.heads != self.kv_heads)
         projected: Tensor = self.o_proj(out.transpose(1, 2).flatten(2))
         return projected
 

@@ -9,6 +9,7 @@ its own cell. Output tokens are the generation target of the DiT.
 Letters: b pictures, n tokens, w tower width, d feature width.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -65,7 +66,11 @@ def squared_relu(x: Tensor) -> Tensor:
     return F.relu(x).square()
 
 
-ACTIVATIONS = {"gelu": F.gelu, "squared_relu": squared_relu, "silu": F.silu}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,
+    "squared_relu": squared_relu,
+    "silu": F.silu,
+}
 
 
 class _PatchEmbed(nn.Module):
@@ -88,7 +93,7 @@ class TowerAttention(nn.Module):
         if self.windowed:
             alone: Tensor = self.proj(self.qkv(x))
             return alone
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        q, k, v = self.qkv(x).view(*x.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         out = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         mixed: Tensor = self.proj(out)
         return mixed
@@ -125,6 +130,9 @@ class TowerBlock(nn.Module):
 class ClipTower(nn.Module):
     """Pixels in 0 … 1 → feature tokens (b, n, d)."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, config: ClipConfig) -> None:
         super().__init__()
         self.config = config
@@ -154,7 +162,7 @@ class ClipTower(nn.Module):
     def _output(self, x: Tensor) -> Tensor:
         config = self.config
         if config.pool > 1:
-            square = x.transpose(1, 2).unflatten(-1, (config.patches, config.patches))
+            square = x.transpose(1, 2).reshape(len(x), -1, config.patches, config.patches)
             x = F.avg_pool2d(square, config.pool).flatten(2).transpose(1, 2)
         if config.features:
             x = self.head(x)

@@ -42,6 +42,8 @@ class DecoderConfig:
 class PixelDecoder(nn.Module):
     """Denoises pictures (b, 3, side, side) in −1 … 1 given CLIP features (b, n, d)."""
 
+    overlap: Tensor
+
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
         self.config = config

@@ -14,7 +14,9 @@ d model width, z condition width, h heads, k head width, t time width, s steps.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -86,7 +88,7 @@ def rotary_angles(head_width: int, grid: int, theta: float = 1e4) -> Complex[Ten
 
 def rotate(x: Float[Tensor, "b h n k"], angles: Complex[Tensor, "n k2"]) -> Float[Tensor, "b h n k"]:
     """Turn pairs of neighbouring channels by the angles of their position."""
-    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+    pairs = torch.view_as_complex(x.float().reshape(*x.shape[:-1], -1, 2))
     return torch.view_as_real(pairs * angles).flatten(-2).to(x.dtype)
 
 
@@ -130,12 +132,12 @@ class Attention(nn.Module):
         bias = None if mask is None else mask[:, None, None, :]
         shared, tokens = q.shape[0] // k.shape[0], q.shape[2]
         if shared > 1:
-            q = q.unflatten(0, (-1, shared)).transpose(1, 2).flatten(2, 3)
+            q = q.view(-1, shared, *q.shape[1:]).transpose(1, 2).flatten(2, 3)
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, enable_gqa=grouped).transpose(1, 2)
-        return out.unflatten(1, (shared, tokens)).flatten(0, 1) if shared > 1 else out
+        return out.reshape(-1, tokens, *out.shape[2:]) if shared > 1 else out
 
     def _split(self, x: Tensor, heads: int) -> Tensor:
-        return x.unflatten(-1, (heads, self.head)).transpose(1, 2)
+        return x.view(*x.shape[:-1], heads, self.head).transpose(1, 2)
 
 
 class FeedForward(nn.Module):
@@ -193,7 +195,8 @@ class DiTLayer(nn.Module):
         mixed = (own + cross * self.gate.tanh()[:, None]).flatten(2)
         x = x + gate_a.tanh() * self.norm2(self.attn2.to_out[0](mixed))
         inner = self.feed_forward(self.ffn_norm1(x) * (1 + scale_m))
-        return x + gate_m.tanh() * self.ffn_norm2(inner)
+        out: Tensor = x + gate_m.tanh() * self.ffn_norm2(inner)
+        return out
 
 
 class _Projection(nn.Module):
@@ -221,13 +224,15 @@ class _TimeCaption(nn.Module):
 class DiT(nn.Module):
     """Predicts the velocity of feature tokens (b, n, c) at a timestep, given a condition."""
 
+    angles: Tensor
+
     def __init__(self, config: DiTConfig) -> None:
         super().__init__()
         self.config = config
         self.patch_embedder = _Patches(config.channels + config.source_channels, config.width)
         self.caption_projection = _Projection(config.condition_width, config.width, config.width)
         self.time_caption_embed = _TimeCaption(config)
-        self.layers = nn.ModuleList(DiTLayer(config) for _ in range(config.layers))
+        self.layers = cast(Sequence[DiTLayer], nn.ModuleList(DiTLayer(config) for _ in range(config.layers)))
         self.norm_out = _Projection(config.time_width, config.width, config.channels)
         angles = rotary_angles(config.width // config.heads, config.grid)
         self.register_buffer("angles", angles, persistent=False)

@@ -51,15 +51,14 @@ def guided(null: Latents, conditional: Latents, guidance: float) -> Float[Tensor
     return null + guidance * (conditional - null)
 
 
-def euler(velocity: Velocity, noise: Latents, levels: Sequence[float]) -> Iterator[tuple[Tensor, Tensor]]:
+def euler(velocity: Velocity, noise: Latents, levels: Sequence[float]) -> Iterator[Tensor]:
     """Carry noise at levels[0] to features at levels[-1], one network call a gap.
 
-    Yields after every step the latents and the features they point at (the
-    estimate x − σ·v), so a caller can stop, report progress or show previews.
+    Yields after every step the features that the path points at, x − σ·v, so a
+    caller can stop, report progress or show previews; the last are the result.
     """
     latents = noise
     for index, (now, after) in enumerate(pairwise(levels)):
         speed = velocity(latents, index)
-        estimate = latents - now * speed
+        yield latents - now * speed
         latents = latents + (after - now) * speed
-        yield latents, estimate

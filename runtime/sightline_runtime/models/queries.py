@@ -49,7 +49,9 @@ class Connector(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(block) for _ in range(config.connector_layers))
         self.norm = nn.RMSNorm(width)
 
-    def forward(self, states: Float[Tensor, "b m two_d"], mask: Bool[Tensor, "b m"]) -> Float[Tensor, "b m z"]:
+    def forward(
+        self, states: Float[Tensor, "b m two_d"], mask: Bool[Tensor, "b m"]
+    ) -> Float[Tensor, "b m z"]:
         """Mix the states of prompt and queries; masked-out tokens are not seen."""
         x = self.project(states)
         positions = torch.arange(x.shape[1], device=x.device).expand(x.shape[:2])

@@ -47,7 +47,9 @@ class UnifiedConfig:
     def from_json(cls, data: dict[str, Any]) -> "UnifiedConfig":
         """From plain JSON data; unknown or missing names raise TypeError."""
         data = dict(data)
-        data["clip"] = ClipConfig(**{**data["clip"], "mean": tuple(data["clip"]["mean"]), "std": tuple(data["clip"]["std"])})
+        data["clip"] = ClipConfig(
+            **{**data["clip"], "mean": tuple(data["clip"]["mean"]), "std": tuple(data["clip"]["std"])}
+        )
         data["backbone"] = BackboneConfig(**data["backbone"])
         data["queries"] = QueryConfig(**data["queries"])
         data["dit"] = DiTConfig(**data["dit"])
@@ -72,6 +74,9 @@ class Projector(nn.Module):
 
 class UnifiedModel(nn.Module):
     """BLIP3-o: CLIP tower, backbone, latent queries, feature DiT, pixel decoder."""
+
+    feature_mean: Tensor
+    feature_std: Tensor
 
     def __init__(self, config: UnifiedConfig) -> None:
         super().__init__()

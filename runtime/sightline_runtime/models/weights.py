@@ -60,7 +60,10 @@ def _read_config(folder: Path) -> tuple[UnifiedConfig, dict[str, str]]:
         files = data.pop("files")
         return UnifiedConfig.from_json(data), files
     except FileNotFoundError as error:
-        raise ModelError(f"{folder} is not a model folder: it has no config.json", hint="give the folder that holds config.json") from error
+        raise ModelError(
+            f"{folder} is not a model folder: it has no config.json",
+            hint="give the folder that holds config.json",
+        ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path} does not describe a model: {error}", hint=_REINSTALL) from error
 
@@ -71,7 +74,9 @@ def _read_file(path: Path, digest: str) -> dict[str, Tensor]:
     except OSError as error:
         raise ModelError(f"weights file {path} cannot be read: {error.strerror}", hint=_REINSTALL) from error
     if hashlib.sha256(data).hexdigest() != digest:
-        raise ModelError(f"weights file {path} is not the one config.json names: its digest differs", hint=_REINSTALL)
+        raise ModelError(
+            f"weights file {path} is not the one config.json names: its digest differs", hint=_REINSTALL
+        )
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

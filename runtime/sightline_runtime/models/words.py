@@ -58,8 +58,10 @@ class Words:
         """Read a tokenizer.json."""
         try:
             return cls(Tokenizer.from_file(str(path)))
-        except Exception as error:  # noqa: BLE001 - the library raises bare Exception
-            raise ModelError(f"no tokenizer can be read from {path}: {error}", hint="reinstall the model") from error
+        except Exception as error:
+            raise ModelError(
+                f"no tokenizer can be read from {path}: {error}", hint="reinstall the model"
+            ) from error
 
     def save(self, path: Path) -> None:
         """Write the tokenizer.json."""
@@ -68,7 +70,9 @@ class Words:
     def encode(self, text: str) -> Encoded:
         """Split text into known words; unknown ones are listed once each."""
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        missing = [token for token, index in zip(self._pieces(text), encoding.ids, strict=False) if index == UNK]
+        missing = [
+            token for token, index in zip(self._pieces(text), encoding.ids, strict=False) if index == UNK
+        ]
         return Encoded(list(encoding.ids), tuple(dict.fromkeys(missing)))
 
     def ids(self, text: str) -> list[int]:
@@ -78,7 +82,7 @@ class Words:
     def decode(self, ids: list[int]) -> str:
         """Words joined by blanks, special tokens left out."""
         words = [self._tokenizer.id_to_token(index) for index in ids if index >= len(SPECIAL)]
-        return " ".join(words)
+        return " ".join(word for word in words if word)
 
     def _pieces(self, text: str) -> list[str]:
         normal = self._tokenizer.normalizer.normalize_str(text)

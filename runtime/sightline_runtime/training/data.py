@@ -16,15 +16,15 @@ from sightline_runtime.models.words import Words
 from sightline_runtime.world import language
 from sightline_runtime.world.language import Edit
 from sightline_runtime.world.render import render
-from sightline_runtime.world.scenes import Scene, SceneSampler
+from sightline_runtime.world.scenes import Scene, SceneSampler, Thing
 
 QUESTION_WEIGHTS = {
-    "existence": 2.0,
-    "relation": 2.0,
-    "place": 1.5,
-    "count_objects": 1.0,
+    "relation": 4.0,
+    "place": 3.0,
+    "existence": 1.5,
     "count_shape": 1.5,
-    "count_color": 1.2,
+    "count_color": 1.5,
+    "color_of_shape": 1.5,
     "background": 0.3,
 }
 """How often a type is asked, 1 where nothing is said: what is learnt last is asked most."""
@@ -85,7 +85,7 @@ def picture_segments(world: SceneSampler, words: Words, scene: Scene, questions:
             segments.append(_segment(words, asked.text, w.ASSISTANT, asked.answer))
     if world.maybe(0.4):
         segments.append(_segment(words, "", w.PLAN, language.plan(scene)))
-    change = language.edit_of(world, scene, world.choice(language.EDIT_KINDS)) if world.maybe(0.5) else None
+    change = language.edit_of(world, scene, world.choice(language.EDIT_KINDS)) if world.maybe(0.8) else None
     if change:
         segments.append(_segment(words, change.instruction, w.PLAN, language.edit_plan(change)))
     return segments
@@ -150,9 +150,9 @@ def _rejittered(world: SceneSampler, scene: Scene) -> Scene:
     return Scene(scene.background, tuple(_shifted(world, thing) for thing in scene.things))
 
 
-def _shifted(world: SceneSampler, thing: language.Thing) -> language.Thing:
+def _shifted(world: SceneSampler, thing: Thing) -> Thing:
     dx, dy = world.jittered(thing.size)
-    return language.Thing(thing.shape, thing.color, thing.size, thing.cell, dx, dy)
+    return Thing(thing.shape, thing.color, thing.size, thing.cell, dx, dy)
 
 
 def drawing(world: SceneSampler, words: Words, draws: int) -> Drawing:

@@ -21,7 +21,15 @@ from sightline_runtime.models.unified import UnifiedModel
 from sightline_runtime.models.words import Words
 from sightline_runtime.training import data
 from sightline_runtime.world import language
-from sightline_runtime.world.scenes import BACKGROUNDS, COLORS, HELD_OUT_PAIRS, SHAPES, SIZES, Scene, SceneSampler
+from sightline_runtime.world.scenes import (
+    BACKGROUNDS,
+    COLORS,
+    HELD_OUT_PAIRS,
+    SHAPES,
+    SIZES,
+    Scene,
+    SceneSampler,
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,9 @@ class TextTower(nn.Module):
     def __init__(self, vocabulary: int, features: int, width: int = 128) -> None:
         super().__init__()
         self.words = Backbone(
-            BackboneConfig(vocabulary, width, 1, 4, 4, 2 * width, 1e4, qkv_bias=False, qk_norm=True, tied=True)
+            BackboneConfig(
+                vocabulary, width, 1, 4, 4, 2 * width, 1e4, qkv_bias=False, qk_norm=True, tied=True
+            )
         )
         self.region = nn.Linear(features, width)
         self.ground = nn.Linear(features, len(BACKGROUNDS))
@@ -166,7 +176,9 @@ def understanding_loss(
     seen, seen_right = _answer_loss(model, data.pack([w.USER], 9, segments), features)
     half = sizes.text_rows * 2 // 3
     plans = data.pack([w.USER], 0, [data.prompt_segments(world, words, 4) for _ in range(half)])
-    calls = data.pack([w.TOOLS], 0, [data.call_segments(world, words, 5) for _ in range(sizes.text_rows - half)])
+    calls = data.pack(
+        [w.TOOLS], 0, [data.call_segments(world, words, 5) for _ in range(sizes.text_rows - half)]
+    )
     planned, _ = _answer_loss(model, plans, None)
     called, called_right = _answer_loss(model, calls, None)
     loss = seen + 0.4 * planned + 0.2 * called

@@ -14,10 +14,11 @@ _A, _B, _C = 3.4445, -4.7750, 2.0315
 """Coefficients of the quintic Newton–Schulz iteration, from Muon's publication."""
 
 
+@torch.no_grad()
 def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
     """The nearest orthogonal matrix, roughly: singular values end between 0.7 and 1.2."""
     tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if tall else matrix
+    x: Tensor = matrix.T if tall else matrix
     x = x / (x.norm() + 1e-7)
     for _ in range(steps):
         gram = x @ x.T

@@ -40,7 +40,7 @@ def _stages(clip: int, understanding: int, drawing: int, decoder: int) -> tuple[
 
 
 RECIPES = {
-    "cpu": Recipe(_stages(700, 800, 1100, 900), Sizes()),
+    "cpu": Recipe(_stages(700, 1300, 1100, 900), Sizes()),
     "gpu": Recipe(
         _stages(6000, 12000, 12000, 3000),
         Sizes(pictures=512, contrast=128, question_rows=96, text_rows=36, prompts=128, edits=112),

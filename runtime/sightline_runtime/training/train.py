@@ -53,7 +53,9 @@ def initialise(model: UnifiedModel) -> None:
             nn.init.constant_(layer.gate, 0.5)
             nn.init.zeros_(layer.norm1.linear.weight)
             scale_a, gate_a, scale_m, gate_m = layer.norm1.linear.bias.data.chunk(4)
-            scale_a.zero_(), gate_a.fill_(0.5), scale_m.zero_(), gate_m.fill_(0.5)
+            for scale, gate in ((scale_a, gate_a), (scale_m, gate_m)):
+                scale.zero_()
+                gate.fill_(0.5)
         nn.init.zeros_(dit.norm_out.linear_1.weight)
         nn.init.zeros_(dit.norm_out.linear_1.bias)
     nn.init.normal_(model.backbone.embed_tokens.weight, std=0.05)
@@ -62,7 +64,9 @@ def initialise(model: UnifiedModel) -> None:
 class Trainer:
     """One training run in a folder."""
 
-    def __init__(self, folder: Path, preset: str, *, device: str = "cpu", recipe: Recipe | None = None) -> None:
+    def __init__(
+        self, folder: Path, preset: str, *, device: str = "cpu", recipe: Recipe | None = None
+    ) -> None:
         self.folder, self.preset, self.device = folder, preset, device
         self.recipe = recipe or RECIPES[preset]
         torch.manual_seed(self.recipe.seed)
@@ -70,7 +74,8 @@ class Trainer:
         self.model = UnifiedModel(PRESETS[preset](self.words.size))
         initialise(self.model)
         self.tower = objectives.TextTower(self.words.size, self.model.config.clip.output_width)
-        self.stage_index, self.step, self.seconds = 0, 0, {}  # type: int, int, dict[str, float]
+        self.stage_index, self.step = 0, 0
+        self.seconds: dict[str, float] = {}
         self.optimizer: MuonAdam | None = None
         self.average: dict[str, Tensor] = {}
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,10 +84,15 @@ class Trainer:
         self.model.to(device)
         self.tower.to(device)
 
+    @property
+    def complete(self) -> bool:
+        """Whether every stage of the recipe is done."""
+        return self.stage_index >= len(self.recipe.stages)
+
     def run(self, seconds: float | None = None, until: str | None = None) -> Iterator[Report]:
         """Train until the recipe, the time or the stage `until` ends; yields reports."""
         deadline = None if seconds is None else time.monotonic() + seconds
-        while self.stage_index < len(self.recipe.stages):
+        while not self.complete:
             stage = self.recipe.stages[self.stage_index]
             yield from self._run_stage(stage, deadline)
             if self.step < stage.steps:

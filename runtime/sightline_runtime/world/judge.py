@@ -100,14 +100,18 @@ def _centred(cover: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.roll(cover, (dy, dx), (0, 1))
 
 
-def _soft_cover(pixels: npt.NDArray[np.float64], ground: npt.NDArray[np.float64], color: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+def _soft_cover(
+    pixels: npt.NDArray[np.float64], ground: npt.NDArray[np.float64], color: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float32]:
     """How much of each pixel the colour covers, from its place between ground and colour."""
     axis = color - ground
     part = ((pixels - ground) @ axis) / max(float(axis @ axis), 1.0)
     return part.clip(0, 1).astype(np.float32)
 
 
-def _look(pixels: npt.NDArray[np.float64], region: npt.NDArray[np.int64], ground: npt.NDArray[np.float64]) -> Seen:
+def _look(
+    pixels: npt.NDArray[np.float64], region: npt.NDArray[np.int64], ground: npt.NDArray[np.float64]
+) -> Seen:
     values = pixels[region[:, 0], region[:, 1]]
     color = np.median(values, axis=0)
     name = nearest(color, COLORS)

@@ -7,7 +7,16 @@ lower-case text whose words and punctuation are separated by blanks.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from sightline_runtime.world.scenes import BACKGROUNDS, CELLS, COLORS, SHAPES, SIZES, Scene, SceneSampler, Thing
+from sightline_runtime.world.scenes import (
+    BACKGROUNDS,
+    CELLS,
+    COLORS,
+    SHAPES,
+    SIZES,
+    Scene,
+    SceneSampler,
+    Thing,
+)
 
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 RELATIONS = ("left of", "right of", "above", "below")
@@ -176,12 +185,16 @@ def _count_colors(world: SceneSampler, scene: Scene) -> Question:
 
 def _color_of(world: SceneSampler, scene: Scene) -> Question | None:
     thing = _unique(world, scene, "shape")
-    return thing and Question("color_of_shape", f"what color is the {thing.shape} ?", thing.color)
+    return Question("color_of_shape", f"what color is the {thing.shape} ?", thing.color) if thing else None
 
 
 def _shape_of(world: SceneSampler, scene: Scene) -> Question | None:
     thing = _unique(world, scene, "color")
-    return thing and Question("shape_of_color", f"what shape is the {thing.color} object ?", thing.shape)
+    return (
+        Question("shape_of_color", f"what shape is the {thing.color} object ?", thing.shape)
+        if thing
+        else None
+    )
 
 
 def _color_at(world: SceneSampler, scene: Scene) -> Question:
@@ -224,12 +237,14 @@ def _relation(world: SceneSampler, scene: Scene) -> Question | None:
 
 def _size_of(world: SceneSampler, scene: Scene) -> Question | None:
     thing = _named(world, scene)
-    return thing and Question("size", f"how big is the {thing.color} {thing.shape} ?", thing.size)
+    return Question("size", f"how big is the {thing.color} {thing.shape} ?", thing.size) if thing else None
 
 
 def _where(world: SceneSampler, scene: Scene) -> Question | None:
     thing = _named(world, scene)
-    return thing and Question("place", f"where is the {thing.color} {thing.shape} ?", place(thing.cell))
+    return (
+        Question("place", f"where is the {thing.color} {thing.shape} ?", place(thing.cell)) if thing else None
+    )
 
 
 def _background(world: SceneSampler, scene: Scene) -> Question:
@@ -357,7 +372,15 @@ def edit_plan(change: Edit) -> str:
 
 # --- tool calls ----------------------------------------------------------------------------------
 
-_ASKS = ("draw {}", "paint {}", "show me {}", "create {}", "generate {}", "please draw {}", "make a picture of {}")
+_ASKS = (
+    "draw {}",
+    "paint {}",
+    "show me {}",
+    "create {}",
+    "generate {}",
+    "please draw {}",
+    "make a picture of {}",
+)
 _UNDOS = ("undo", "undo that", "go back", "please undo that", "take that back", "go back one step")
 
 

@@ -54,9 +54,11 @@ def scene_of(prompt: str, seed: int) -> Scene | None:
     relation = next((name for name in RELATIONS if f" {name} " in text), None)
     free = [CELLS.index(m["cell"]) if m["cell"] else -1 for m in named]
     open_cells = iter(int(c) for c in world.rng.permutation(9) if c not in free)
-    cells = _related_cells(relation, world) if relation and len(named) == 2 else [
-        cell if cell >= 0 else next(open_cells) for cell in free
-    ]
+    cells = (
+        _related_cells(relation, world)
+        if relation and len(named) == 2
+        else [cell if cell >= 0 else next(open_cells) for cell in free]
+    )
     things = [
         world.thing(cell, shape=_singular(m["shape"]), color=m["color"], size=m["size"])
         for m, cell in zip(named, cells, strict=True)
@@ -144,7 +146,9 @@ def answer(reading: Reading, question: str) -> str | None:
         return "yes" if scene.matching(shape=kind, color=color[1] if color else None) else "no"
     named = [
         thing
-        for thing in scene.matching(shape=_singular(shape[1]) if shape else None, color=color[1] if color else None)
+        for thing in scene.matching(
+            shape=_singular(shape[1]) if shape else None, color=color[1] if color else None
+        )
         if not cell or CELLS[thing.cell] == cell[1]
     ]
     return _attribute(named[0], text) if named else None

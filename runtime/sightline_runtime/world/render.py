@@ -55,7 +55,8 @@ def coverage(shape: str, radius: float, cx: float, cy: float, side: int) -> npt.
     step = (np.arange(side * _SUPERSAMPLES) + 0.5) / _SUPERSAMPLES - 0.5
     x, y = np.meshgrid((step - cx) / radius, (step - cy) / radius)
     fine = inside(shape, x, y).reshape(side, _SUPERSAMPLES, side, _SUPERSAMPLES)
-    return fine.mean(axis=(1, 3)).astype(np.float32)
+    part: npt.NDArray[np.float32] = fine.mean(axis=(1, 3)).astype(np.float32)
+    return part
 
 
 @lru_cache(maxsize=4)
@@ -92,7 +93,8 @@ def render(scenes: Sequence[Scene], shift: float = 0.0) -> npt.NDArray[np.uint8]
             paint[row, top : top + PATCH, left : left + PATCH] += patch[..., None] * np.array(
                 COLORS[thing.color], np.float32
             )
-    return np.rint(ground * (1 - cover) + paint).clip(0, 255).astype(np.uint8)
+    pixels: npt.NDArray[np.uint8] = np.rint(ground * (1 - cover) + paint).clip(0, 255).astype(np.uint8)
+    return pixels
 
 
 def paint(scene: Scene) -> npt.NDArray[np.uint8]:

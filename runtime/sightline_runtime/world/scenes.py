@@ -99,15 +99,11 @@ class Scene:
     def matching(self, *, shape: str | None = None, color: str | None = None) -> list[Thing]:
         """The things of that shape and colour."""
         return [
-            thing
-            for thing in self.things
-            if shape in (None, thing.shape) and color in (None, thing.color)
+            thing for thing in self.things if shape in (None, thing.shape) and color in (None, thing.color)
         ]
 
 
-HELD_OUT_PAIRS = frozenset(
-    {("star", "cyan"), ("circle", "purple"), ("cross", "orange"), ("heart", "green")}
-)
+HELD_OUT_PAIRS = frozenset({("star", "cyan"), ("circle", "purple"), ("cross", "orange"), ("heart", "green")})
 """Shape and colour pairs never shown together in training, to measure composition."""
 
 
@@ -144,7 +140,9 @@ class SceneSampler:
             if not (self._held_out and (shape, color) in HELD_OUT_PAIRS):
                 return shape, color
 
-    def thing(self, cell: int, *, shape: str | None = None, color: str | None = None, size: str | None = None) -> Thing:
+    def thing(
+        self, cell: int, *, shape: str | None = None, color: str | None = None, size: str | None = None
+    ) -> Thing:
         """A random thing in a cell with the given attributes fixed."""
         for _ in range(64):
             drawn_shape, drawn_color = self.pair()

@@ -23,10 +23,25 @@ from sightline.store.objects import Objects
 
 Row = dict[str, object]
 
-_STEP_COLUMNS = (
-    "id tool version args seeds outputs usage status fingerprint recipe context parent data_parents started ended error"
-).split()
-_IMAGE_COLUMNS = "pixels blob width height mode media_type".split()
+_STEP_COLUMNS = [
+    "id",
+    "tool",
+    "version",
+    "args",
+    "seeds",
+    "outputs",
+    "usage",
+    "status",
+    "fingerprint",
+    "recipe",
+    "context",
+    "parent",
+    "data_parents",
+    "started",
+    "ended",
+    "error",
+]
+_IMAGE_COLUMNS = ["pixels", "blob", "width", "height", "mode", "media_type"]
 _EXPORT = "the objects folder is untouched; restore session.db from a copy"
 
 
@@ -87,7 +102,8 @@ class Database:
             version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
         if version > len(MIGRATIONS):
             raise StoreError(
-                f"the store has schema {version}, this Sightline knows up to {len(MIGRATIONS)}", hint="upgrade sightline"
+                f"the store has schema {version}, this Sightline knows up to {len(MIGRATIONS)}",
+                hint="upgrade sightline",
             )
         if version == len(MIGRATIONS):
             return
@@ -127,7 +143,9 @@ class Database:
 
     def get_step(self, step: str) -> Row:
         """A step by its id or a unique beginning of it."""
-        rows = self._select("SELECT * FROM steps WHERE id >= :low AND id < :high LIMIT 2", low=step, high=step + "g")
+        rows = self._select(
+            "SELECT * FROM steps WHERE id >= :low AND id < :high LIMIT 2", low=step, high=step + "g"
+        )
         if len(rows) > 1:
             raise InputError(f"{step!r} begins the id of several steps", hint="give more of the id")
         if not rows:
@@ -137,17 +155,22 @@ class Database:
     def find_recipe(self, recipe: str) -> Row | None:
         """The newest finished step of a recipe."""
         rows = self._select(
-            "SELECT * FROM steps WHERE recipe = :recipe AND status = 'done' ORDER BY seq DESC LIMIT 1", recipe=recipe
+            "SELECT * FROM steps WHERE recipe = :recipe AND status = 'done' ORDER BY seq DESC LIMIT 1",
+            recipe=recipe,
         )
         return rows[0] if rows else None
 
     def steps(self, limit: int | None = None) -> list[Row]:
         """Steps of all branches, newest first."""
-        return self._select("SELECT * FROM steps ORDER BY seq DESC LIMIT :n", n=-1 if limit is None else limit)
+        return self._select(
+            "SELECT * FROM steps ORDER BY seq DESC LIMIT :n", n=-1 if limit is None else limit
+        )
 
     def producer(self, pixels: str) -> str | None:
         """The newest step that made a picture."""
-        statement = "SELECT step FROM made JOIN steps ON id = step WHERE pixels = :pixels ORDER BY seq DESC LIMIT 1"
+        statement = (
+            "SELECT step FROM made JOIN steps ON id = step WHERE pixels = :pixels ORDER BY seq DESC LIMIT 1"
+        )
         rows = self._select(statement, pixels=pixels)
         return str(rows[0]["step"]) if rows else None
 
@@ -179,13 +202,19 @@ class Database:
 
     def refs(self, kind: str) -> list[Ref]:
         """All pointers of a kind, by name."""
-        return [_ref(row) for row in self._select("SELECT * FROM refs WHERE kind = :kind ORDER BY name", kind=kind)]
+        return [
+            _ref(row)
+            for row in self._select("SELECT * FROM refs WHERE kind = :kind ORDER BY name", kind=kind)
+        ]
 
-    def move_ref(self, kind: str, name: str, *, expected: str | None, new: str | None, create: bool = False) -> None:
+    def move_ref(
+        self, kind: str, name: str, *, expected: str | None, new: str | None, create: bool = False
+    ) -> None:
         """Move a pointer if it is where the writer last saw it; StaleHeadError if not."""
         with self.writing() as connection:
             found = connection.execute(
-                text("SELECT target FROM refs WHERE kind = :kind AND name = :name"), {"kind": kind, "name": name}
+                text("SELECT target FROM refs WHERE kind = :kind AND name = :name"),
+                {"kind": kind, "name": name},
             ).first()
             if found is None and not create:
                 raise NotFoundError(f"there is no {kind} {name!r}", hint="make it first")
@@ -213,7 +242,9 @@ class Database:
 
 def _ref(row: Row) -> Ref:
     target = row["target"]
-    return Ref(str(row["name"]), str(row["kind"]), None if target is None else str(target), int(str(row["revision"])))
+    return Ref(
+        str(row["name"]), str(row["kind"]), None if target is None else str(target), int(str(row["revision"]))
+    )
 
 
 def _writable(path: Path) -> bool:
@@ -242,7 +273,9 @@ def _translated() -> Iterator[None]:
     except OperationalError as error:
         if "malformed" in str(error):
             raise CorruptStoreError(f"the session database is damaged: {error.orig}", hint=_EXPORT) from error
-        raise StoreError(f"the session database cannot be used: {error.orig}", hint="check space and rights") from error
+        raise StoreError(
+            f"the session database cannot be used: {error.orig}", hint="check space and rights"
+        ) from error
     except DatabaseError as error:
         raise CorruptStoreError(f"the session database is damaged: {error.orig}", hint=_EXPORT) from error
 
@@ -273,9 +306,13 @@ def open_store(path: str | Path | None = None) -> Store:
         raise StoreError(f"{folder} is a file, not a session", hint="sessions are folders; give another path")
     file = folder / "session.db"
     if folder.exists() and not file.exists() and any(folder.iterdir()):
-        raise StoreError(f"{folder} is a folder of something else", hint="give a new path, or that of a session")
+        raise StoreError(
+            f"{folder} is a folder of something else", hint="give a new path, or that of a session"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"{folder} cannot be made: {error.strerror}", hint="check the path and its rights") from error
+        raise StoreError(
+            f"{folder} cannot be made: {error.strerror}", hint="check the path and its rights"
+        ) from error
     return Store(Database(file), Objects(folder / "objects"), folder)

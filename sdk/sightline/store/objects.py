@@ -42,7 +42,9 @@ class Objects:
             self._fs.makedirs(os.path.dirname(path), exist_ok=True)
             self._write(path, data)
         except OSError as error:
-            raise StoreError(f"object {digest[:8]} cannot be written: {error}", hint="free space or check rights") from error
+            raise StoreError(
+                f"object {digest[:8]} cannot be written: {error}", hint="free space or check rights"
+            ) from error
         return digest
 
     def _write(self, path: str, data: bytes) -> None:
@@ -69,12 +71,15 @@ class Objects:
         try:
             data: bytes = self._fs.cat_file(self._path(digest))
         except FileNotFoundError as error:
-            raise NotFoundError(f"object {digest[:8]} is not in the store", hint="run verify_store()") from error
+            raise NotFoundError(
+                f"object {digest[:8]} is not in the store", hint="run verify_store()"
+            ) from error
         except OSError as error:
             raise StoreError(f"object {digest[:8]} cannot be read: {error}", hint="check the disk") from error
         if hashlib.sha256(data).hexdigest() != digest:
             raise CorruptStoreError(
-                f"object {digest[:8]} does not match its digest", hint="all else is readable; replay the step that made it"
+                f"object {digest[:8]} does not match its digest",
+                hint="all else is readable; replay the step that made it",
             )
         return data
 

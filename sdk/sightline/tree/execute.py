@@ -18,11 +18,6 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as PILImage
 from pydantic import BaseModel, ValidationError
-from sightline_runtime.protocol import Event, Job, R, Runtime
-from sightline_tools import image as images
-from sightline_tools.image import Image
-from sightline_tools.tool import Tool, images_in
-from sightline_tools.toolbox import Toolbox
 
 from sightline.errors import InputError, NotFoundError, SightlineError
 from sightline.results import Answered, Drawn, Edited, Made, Picture, Result
@@ -31,6 +26,11 @@ from sightline.tree import memo
 from sightline.tree.recipe import Json, canonical, plain, recipe_digest
 from sightline.tree.refs import Refs
 from sightline.tree.steps import Status, Step
+from sightline_runtime.protocol import Event, Job, R, Runtime
+from sightline_tools import image as images
+from sightline_tools.image import Image
+from sightline_tools.tool import Tool, images_in
+from sightline_tools.toolbox import Toolbox
 
 Watch = Callable[[Event], None]
 
@@ -129,15 +129,27 @@ class Executor:
             source = source.numpy()
         if not isinstance(source, str | Path | bytes | PILImage.Image | np.ndarray):
             raise InputError(
-                f"{type(source).__name__} is not a picture", hint="give a path, bytes, a Pillow image or a numpy array"
+                f"{type(source).__name__} is not a picture",
+                hint="give a path, bytes, a Pillow image or a numpy array",
             )
         decoded = images.read_pixels(source)
         ref = self.save(decoded.array)
         args: dict[str, Json] = {"image": {"$image": ref.pixels}, "notes": list(decoded.notes)}
         now = time.time()
         step = Step(
-            "add", "1", args, (), {"image": {"$image": ref.pixels}}, {}, "done", "",
-            recipe_digest(("add", "1"), args, (ref.pixels,), (), ""), self.refs.head()[1], (), now, now,
+            "add",
+            "1",
+            args,
+            (),
+            {"image": {"$image": ref.pixels}},
+            {},
+            "done",
+            "",
+            recipe_digest(("add", "1"), args, (ref.pixels,), (), ""),
+            self.refs.head()[1],
+            (),
+            now,
+            now,
         )
         found = memo.lookup(self.store, step.recipe)
         self._commit(step)
@@ -154,7 +166,13 @@ class Executor:
         if found is not None:
             now = time.time()
             step = replace(
-                found, id="", parent=self.refs.head()[1], data_parents=call.parents, started=now, ended=now, usage={}
+                found,
+                id="",
+                parent=self.refs.head()[1],
+                data_parents=call.parents,
+                started=now,
+                ended=now,
+                usage={},
             )
             self._commit(step)
             return self.result(step, "hit")
@@ -176,7 +194,9 @@ class Executor:
         identity = ((tool.name, tool.version), named, [image.pixels for image in images_in(model)])
         fingerprint = "" if tool.pure else self.runtime.info.fingerprint
         seeds = self._seeds(tool, model, seed, recipe_digest(*identity, (), fingerprint))
-        return Call(tool, model, named, seeds, recipe_digest(*identity, seeds, fingerprint), fingerprint, parents)
+        return Call(
+            tool, model, named, seeds, recipe_digest(*identity, seeds, fingerprint), fingerprint, parents
+        )
 
     def _bound(self, tool: Tool, args: Mapping[str, object]) -> tuple[dict[str, object], tuple[str, ...]]:
         """Replace pictures in the arguments by references; names the steps they came from."""
@@ -226,7 +246,9 @@ class Executor:
         if not isinstance(outputs, Mapping) or not isinstance(usage, Mapping):
             raise TypeError("results are models")
         kept = {name: value for name, value in outputs.items() if name != "usage"}
-        return self._step(call, kept, {name: value for name, value in usage.items() if value}, started, "done", None)
+        return self._step(
+            call, kept, {name: value for name, value in usage.items() if value}, started, "done", None
+        )
 
     def _step(
         self,
@@ -238,8 +260,20 @@ class Executor:
         error: Mapping[str, Json] | None,
     ) -> Step:
         return Step(
-            call.tool.name, call.tool.version, call.canonical, call.seeds, outputs, usage, status, call.fingerprint,
-            call.recipe, self.refs.head()[1], call.parents, started, time.time(), error=error,
+            call.tool.name,
+            call.tool.version,
+            call.canonical,
+            call.seeds,
+            outputs,
+            usage,
+            status,
+            call.fingerprint,
+            call.recipe,
+            self.refs.head()[1],
+            call.parents,
+            started,
+            time.time(),
+            error=error,
         )
 
     def _commit(self, step: Step) -> None:

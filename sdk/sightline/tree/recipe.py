@@ -11,9 +11,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel
-from sightline_tools.image import Image
 
 from sightline.errors import InputError
+from sightline_tools.image import Image
 
 Json = None | bool | int | str | Sequence["Json"] | Mapping[str, "Json"]
 
@@ -64,7 +64,12 @@ def digest(value: Json) -> str:
 
 
 def recipe_digest(
-    tool: tuple[str, str], args: Json, inputs: Sequence[str], seeds: Sequence[int], fingerprint: str, context: str = ""
+    tool: tuple[str, str],
+    args: Json,
+    inputs: Sequence[str],
+    seeds: Sequence[int],
+    fingerprint: str,
+    context: str = "",
 ) -> str:
     """The digest of a recipe.
 

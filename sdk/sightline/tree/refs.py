@@ -80,10 +80,13 @@ class Refs:
         """Move the current branch back; InputError if it has fewer steps."""
         if n < 1:
             raise InputError(f"undo({n})", hint="undo at least one step")
-        at, passed = self._seen, []
+        at = self._seen
+        passed: list[str] = []
         for _ in range(n):
             if at is None:
-                raise InputError(f"branch {self._branch!r} has only {len(passed)} steps to undo", hint="undo fewer")
+                raise InputError(
+                    f"branch {self._branch!r} has only {len(passed)} steps to undo", hint="undo fewer"
+                )
             passed.append(at)
             at = Step.from_row(self._database.get_step(at)).parent
         redo = self._redo()
@@ -95,7 +98,9 @@ class Refs:
         """Take back undos; InputError if there are fewer."""
         redo = self._redo()
         if not 1 <= n <= len(redo):
-            raise InputError(f"{len(redo)} steps can be redone, not {n}", hint="redo follows undo, before new steps")
+            raise InputError(
+                f"{len(redo)} steps can be redone, not {n}", hint="redo follows undo, before new steps"
+            )
         target = redo[-n]
         self._move(target)
         self._set_redo(redo[:-n])

@@ -41,7 +41,9 @@ class Replay:
     @property
     def first_difference(self) -> Replayed | None:
         """The first step that gave something else."""
-        return next((replayed for replayed in self.steps if replayed.verdict not in ("same", "skipped")), None)
+        return next(
+            (replayed for replayed in self.steps if replayed.verdict not in ("same", "skipped")), None
+        )
 
     def __repr__(self) -> str:
         lines = [f"{r.step.short} {r.step.tool:<11} {r.verdict} {r.detail}".rstrip() for r in self.steps]

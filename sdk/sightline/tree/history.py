@@ -1,13 +1,12 @@
 """Looking at a tree without changing it: the log of a branch, and whether the store is whole."""
 
-from sightline_tools import image as images
-
 from sightline.errors import InputError
 from sightline.store import sweep
 from sightline.store.database import Store
 from sightline.tree.diff import chain
 from sightline.tree.refs import Refs
 from sightline.tree.steps import Step
+from sightline_tools import image as images
 
 
 def log(store: Store, refs: Refs, limit: int | None = None, branch: str | None = None) -> list[Step]:

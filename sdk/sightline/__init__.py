@@ -1,0 +1,125 @@
+"""Sightline: visual reasoning with one unified multimodal model.
+
+    import sightline as sl
+
+    with sl.Session("cats.sightline", seed=7) as s:
+        a = s.generate("a red circle left of a blue square")
+        print(s.understand(a, "what color is the square ?").text)
+        b = s.edit(a, "make the circle green")
+
+Names load what they need when they are first used: importing sightline is cheap.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sightline.aio import AsyncSession
+    from sightline.connect import load
+    from sightline.errors import (
+        BusyError,
+        CancelledError,
+        CorruptStoreError,
+        DeadlineError,
+        EngineError,
+        ImageError,
+        InputError,
+        ModelError,
+        NotFoundError,
+        SightlineError,
+        StaleHeadError,
+        StoreError,
+    )
+    from sightline.results import Answered, Drawn, Edited, Made, Picture, Result
+    from sightline.session import Session
+    from sightline.streaming import Done
+    from sightline.tree.replay import Replay
+    from sightline.tree.steps import Step
+    from sightline_runtime.protocol import Preview, Progress, Runtime, TextDelta
+    from sightline_runtime.testing import FakeRuntime, FaultyRuntime, ScriptedRuntime
+    from sightline_tools.image import Image
+    from sightline_tools.tool import Tool, ToolContext, tool
+    from sightline_tools.toolbox import Toolbox
+
+__version__ = "0.1.0"
+
+_PLACES = {
+    "sightline.aio": ("AsyncSession",),
+    "sightline.connect": ("load",),
+    "sightline.errors": (
+        "BusyError",
+        "CancelledError",
+        "CorruptStoreError",
+        "DeadlineError",
+        "EngineError",
+        "ImageError",
+        "InputError",
+        "ModelError",
+        "NotFoundError",
+        "SightlineError",
+        "StaleHeadError",
+        "StoreError",
+    ),
+    "sightline.results": ("Answered", "Drawn", "Edited", "Made", "Picture", "Result"),
+    "sightline.session": ("Session",),
+    "sightline.streaming": ("Done",),
+    "sightline.tree.replay": ("Replay",),
+    "sightline.tree.steps": ("Step",),
+    "sightline_runtime.protocol": ("Preview", "Progress", "Runtime", "TextDelta"),
+    "sightline_runtime.testing": ("FakeRuntime", "FaultyRuntime", "ScriptedRuntime"),
+    "sightline_tools.image": ("Image",),
+    "sightline_tools.tool": ("Tool", "ToolContext", "tool"),
+    "sightline_tools.toolbox": ("Toolbox",),
+}
+_MODULES = {name: module for module, names in _PLACES.items() for name in names}
+
+__all__ = [
+    "Answered",
+    "AsyncSession",
+    "BusyError",
+    "CancelledError",
+    "CorruptStoreError",
+    "DeadlineError",
+    "Done",
+    "Drawn",
+    "Edited",
+    "EngineError",
+    "FakeRuntime",
+    "FaultyRuntime",
+    "Image",
+    "ImageError",
+    "InputError",
+    "Made",
+    "ModelError",
+    "NotFoundError",
+    "Picture",
+    "Preview",
+    "Progress",
+    "Replay",
+    "Result",
+    "Runtime",
+    "ScriptedRuntime",
+    "Session",
+    "SightlineError",
+    "StaleHeadError",
+    "Step",
+    "StoreError",
+    "TextDelta",
+    "Tool",
+    "ToolContext",
+    "Toolbox",
+    "load",
+    "tool",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'sightline' has no attribute {name!r}")
+    value = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,239 @@
+"""AsyncSession: the session for asyncio, a thin twin.
+
+Every verb runs the sync one in a thread (context variables travel along), so the
+event loop stays free while the model works. A test compares the signatures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from sightline.results import Answered, Drawn, Edited, Made, Result
+from sightline.session import Box, ImageLike, Session
+from sightline.store.sweep import Report
+from sightline.streaming import Stream, StreamEvent
+from sightline.tree.replay import Replay
+from sightline.tree.steps import Step
+from sightline_runtime.protocol import Runtime
+from sightline_tools.toolbox import Toolbox
+
+
+class AsyncStream:
+    """The streams of a session, for `async for`."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def generate(
+        self, prompt: str, *, seed: int | None = None, preview_every: int = 4, **options: object
+    ) -> AsyncIterator[StreamEvent]:
+        """Draw; options are those of `Session.generate`."""
+        return _stepped(self._stream.generate(prompt, seed=seed, preview_every=preview_every, **options))
+
+    def edit(
+        self,
+        image: object,
+        instruction: str,
+        *,
+        seed: int | None = None,
+        preview_every: int = 4,
+        **options: object,
+    ) -> AsyncIterator[StreamEvent]:
+        """Edit; options are those of `Session.edit`."""
+        return _stepped(
+            self._stream.edit(image, instruction, seed=seed, preview_every=preview_every, **options)
+        )
+
+    def understand(self, image: object, question: str, **options: object) -> AsyncIterator[StreamEvent]:
+        """Answer; options are those of `Session.understand`."""
+        return _stepped(self._stream.understand(image, question, **options))
+
+
+async def _stepped(events: Iterator[StreamEvent]) -> AsyncIterator[StreamEvent]:
+    """Take each event in a thread; leaving early closes the stream and so cancels the work."""
+    try:
+        while (event := await asyncio.to_thread(next, events, None)) is not None:
+            yield event
+    finally:
+        await asyncio.to_thread(events.close)  # type: ignore[attr-defined]
+
+
+class AsyncSession:
+    """A session whose verbs are awaited; see `Session`."""
+
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        *,
+        runtime: Runtime | None = None,
+        seed: int | None = None,
+        toolbox: Toolbox | None = None,
+    ) -> None:
+        self._session = Session(path, runtime=runtime, seed=seed, toolbox=toolbox)
+
+    async def generate(
+        self,
+        prompt: str,
+        *,
+        n: int = 1,
+        seed: int | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> Drawn:
+        """Draw `n` pictures of a prompt."""
+        return await asyncio.to_thread(
+            self._session.generate, prompt, n=n, seed=seed, steps=steps, guidance=guidance, size=size
+        )
+
+    async def understand(
+        self, image: ImageLike, question: str, *, choices: Sequence[str] = (), max_tokens: int = 64
+    ) -> Answered:
+        """Answer a question about a picture, in words or by the probabilities of `choices`."""
+        return await asyncio.to_thread(
+            self._session.understand, image, question, choices=choices, max_tokens=max_tokens
+        )
+
+    async def edit(
+        self,
+        image: ImageLike,
+        instruction: str,
+        *,
+        n: int = 1,
+        seed: int | None = None,
+        steps: int | None = None,
+        guidance: float | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> Edited:
+        """Change a picture as an instruction says."""
+        return await asyncio.to_thread(
+            self._session.edit, image, instruction, n=n, seed=seed, steps=steps, guidance=guidance, size=size
+        )
+
+    async def crop(self, image: ImageLike, box: Box) -> Made:
+        """Cut a rectangle out of a picture."""
+        return await asyncio.to_thread(self._session.crop, image, box)
+
+    async def resize(
+        self,
+        image: ImageLike,
+        *,
+        width: int | None = None,
+        height: int | None = None,
+        scale: float | None = None,
+        resample: str = "lanczos",
+    ) -> Made:
+        """Change a picture's size."""
+        return await asyncio.to_thread(
+            self._session.resize, image, width=width, height=height, scale=scale, resample=resample
+        )
+
+    async def annotate(self, image: ImageLike, marks: Sequence[Mapping[str, object]]) -> Made:
+        """Draw boxes with labels."""
+        return await asyncio.to_thread(self._session.annotate, image, marks)
+
+    async def grid(
+        self, images: Sequence[ImageLike], *, columns: int | None = None, padding: int = 4
+    ) -> Made:
+        """Lay pictures out in rows."""
+        return await asyncio.to_thread(self._session.grid, images, columns=columns, padding=padding)
+
+    async def composite(
+        self, base: ImageLike, top: ImageLike, *, left: int = 0, above: int = 0, alpha: float = 1.0
+    ) -> Made:
+        """Put one picture on another."""
+        return await asyncio.to_thread(
+            self._session.composite, base, top, left=left, above=above, alpha=alpha
+        )
+
+    async def compare(self, a: ImageLike, b: ImageLike) -> Made:
+        """Measure and show in what two pictures of one size differ."""
+        return await asyncio.to_thread(self._session.compare, a, b)
+
+    async def call(self, tool: str, **args: object) -> Result:
+        """Call any tool of the toolbox by name."""
+        return await asyncio.to_thread(self._session.call, tool, **args)
+
+    async def add(self, source: ImageLike) -> Made:
+        """Bring a picture in."""
+        return await asyncio.to_thread(self._session.add, source)
+
+    @property
+    def branches(self) -> Mapping[str, str | None]:
+        """Every branch and the step it stands at."""
+        return self._session.branches
+
+    @property
+    def head(self) -> tuple[str, str | None]:
+        """The current branch and its step."""
+        return self._session.head
+
+    async def branch(self, name: str, *, at: Result | Step | str | None = None) -> None:
+        """Make a branch at a step; does not switch to it."""
+        await asyncio.to_thread(self._session.branch, name, at=at)
+
+    async def checkout(self, name: str) -> None:
+        """Switch to a branch."""
+        await asyncio.to_thread(self._session.checkout, name)
+
+    async def tag(self, name: str, *, at: Result | Step | str | None = None) -> None:
+        """Name a step for good."""
+        await asyncio.to_thread(self._session.tag, name, at=at)
+
+    async def undo(self, n: int = 1) -> Step | None:
+        """Move the branch back; nothing is deleted."""
+        return await asyncio.to_thread(self._session.undo, n)
+
+    async def redo(self, n: int = 1) -> Step | None:
+        """Take back an undo."""
+        return await asyncio.to_thread(self._session.redo, n)
+
+    async def log(self, limit: int | None = None, *, branch: str | None = None) -> list[Step]:
+        """The steps of a branch, newest first."""
+        return await asyncio.to_thread(self._session.log, limit, branch=branch)
+
+    async def show(self, step: Result | Step | str) -> Result:
+        """Look at a step again; nothing is computed."""
+        return await asyncio.to_thread(self._session.show, step)
+
+    async def replay(self, step: Result | Step | str | None = None) -> Replay:
+        """Compute a step (or the whole branch) again and compare."""
+        return await asyncio.to_thread(self._session.replay, step)
+
+    @property
+    def runtime(self) -> Runtime:
+        """The runtime that does the work."""
+        return self._session.runtime
+
+    @property
+    def stream(self) -> AsyncStream:
+        """The model verbs as asynchronous streams of events."""
+        return AsyncStream(self._session.stream)
+
+    @property
+    def path(self) -> Path | None:
+        """Where the session is stored, None in memory."""
+        return self._session.path
+
+    async def report(self, path: str | Path) -> Path:
+        """Write the whole session as one HTML file."""
+        return await asyncio.to_thread(self._session.report, path)
+
+    async def verify_store(self) -> Report:
+        """Derive every digest again."""
+        return await asyncio.to_thread(self._session.verify_store)
+
+    async def close(self) -> None:
+        """Close the store."""
+        await asyncio.to_thread(self._session.close)
+
+    async def __aenter__(self) -> AsyncSession:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

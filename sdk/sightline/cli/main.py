@@ -1,0 +1,237 @@
+"""The command line: typer commands over the public API; the only place that prints.
+
+Data go to standard output (with --json as JSON), progress and messages to
+standard error. Errors of the tree end with exit code 1 and their hint.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sightline import connect
+from sightline.cli import demo as demo_session
+from sightline.cli import doctor as doctor_checks
+from sightline.errors import SightlineError
+from sightline.session import Session
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Look, draw, edit, branch, check, replay.")
+train_app = typer.Typer(no_args_is_help=True, help="Train a model on this machine.")
+eval_app = typer.Typer(no_args_is_help=True, help="Score a model.")
+app.add_typer(train_app, name="train")
+app.add_typer(eval_app, name="eval")
+
+told = Console(stderr=True)
+
+SessionPath = Annotated[
+    Path | None, typer.Option("--session", "-s", help="session folder; in memory without it")
+]
+Model = Annotated[str, typer.Option("--model", "-m", help="model name or folder")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+Seed = Annotated[int | None, typer.Option(help="seed of the picture")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="file to write")]
+Steps = Annotated[int | None, typer.Option(help="denoising steps")]
+Guidance = Annotated[float | None, typer.Option(help="guidance scale; 1 is off")]
+
+
+def say(as_json: bool, data: Mapping[str, object], text: str) -> None:
+    """Print data as JSON, or its text."""
+    sys.stdout.write((json.dumps(data) if as_json else text) + "\n")
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar on standard error, told (part, done, total)."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    with Progress(*columns, TimeRemainingColumn(), console=told, transient=True) as bar:
+        tasks = {}
+
+        def step(part: str, done: int, total: int) -> None:
+            if part not in tasks:
+                tasks[part] = bar.add_task(part, total=total)
+            bar.update(tasks[part], completed=done, total=total)
+
+        yield step
+
+
+def open_session(path: Path | None, model: str, seed: int | None = None) -> Session:
+    """A session on a named model."""
+    return Session(path, runtime=connect.load(model), seed=seed)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="folder for pictures and the report")] = Path("demo-out"),
+) -> None:
+    """Run a whole session: look, ask, draw, edit, branch, undo, check, replay, report."""
+    demo_session.run(out, print)
+
+
+@app.command()
+def generate(
+    prompt: str,
+    out: Out = Path("out.png"),
+    session: SessionPath = None,
+    model: Model = connect.DEFAULT_MODEL,
+    seed: Seed = None,
+    steps: Steps = None,
+    guidance: Guidance = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw a picture of PROMPT."""
+    with open_session(session, model) as s:
+        drawn = s.generate(prompt, seed=seed, steps=steps, guidance=guidance)
+        _written(as_json, drawn.step.id, drawn.save(out), drawn.seeds[0], drawn.warnings)
+
+
+@app.command()
+def edit(
+    image: Path,
+    instruction: str,
+    out: Out = Path("out.png"),
+    session: SessionPath = None,
+    model: Model = connect.DEFAULT_MODEL,
+    seed: Seed = None,
+    steps: Steps = None,
+    guidance: Guidance = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change IMAGE as INSTRUCTION says."""
+    with open_session(session, model) as s:
+        edited = s.edit(image, instruction, seed=seed, steps=steps, guidance=guidance)
+        _written(as_json, edited.step.id, edited.save(out), edited.seeds[0], edited.warnings)
+
+
+def _written(as_json: bool, step: str, path: Path, seed: int, warnings: tuple[str, ...]) -> None:
+    for warning in warnings:
+        told.print(f"warning: {warning}", markup=False)
+    say(
+        as_json,
+        {"step": step, "file": str(path), "seed": seed, "warnings": list(warnings)},
+        f"{path}  seed {seed}",
+    )
+
+
+@app.command()
+def understand(
+    image: Path,
+    question: str,
+    choice: Annotated[list[str] | None, typer.Option(help="a possible answer; repeat for more")] = None,
+    session: SessionPath = None,
+    model: Model = connect.DEFAULT_MODEL,
+    as_json: AsJson = False,
+) -> None:
+    """Answer QUESTION about IMAGE."""
+    with open_session(session, model) as s:
+        answer = s.understand(image, question, choices=choice or ())
+        data = {
+            "answer": answer.text,
+            "confidence": answer.confidence,
+            "probabilities": dict(answer.probabilities),
+            "warnings": list(answer.warnings),
+        }
+        for warning in answer.warnings:
+            told.print(f"warning: {warning}", markup=False)
+        say(as_json, data, f"{answer.text}  p={answer.confidence:.2f}")
+
+
+@app.command()
+def log(
+    session: Path,
+    limit: Annotated[int | None, typer.Option(help="how many steps")] = None,
+    branch: Annotated[str | None, typer.Option(help="branch, tag or step")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the steps of SESSION, newest first."""
+    with Session(_existing(session)) as s:
+        for step in s.log(limit, branch=branch):
+            data: dict[str, object] = {
+                "id": step.id,
+                "tool": step.tool,
+                "status": step.status,
+                "summary": step.summary(),
+            }
+            data |= {"seconds": round(step.seconds, 3), "seeds": list(step.seeds), "images": step.images()}
+            say(as_json, data, f"{step.short}  {step.tool:<11} {step.seconds:6.2f} s  {step.summary()}")
+
+
+@app.command()
+def report(session: Path, out: Out = Path("report.html")) -> None:
+    """Write SESSION as one HTML file."""
+    with Session(_existing(session)) as s:
+        sys.stdout.write(f"{s.report(out)}\n")
+
+
+def _existing(session: Path) -> Path:
+    if not (session / "session.db").exists():
+        raise typer.BadParameter(f"{session} is not a session folder")
+    return session
+
+
+@train_app.command("embedded")
+def train_embedded(
+    run: Annotated[Path, typer.Option(help="folder of the run; goes on where it stopped")] = Path(
+        "training-run"
+    ),
+    preset: Annotated[str, typer.Option(help="cpu, gpu, or tiny")] = "cpu",
+    minutes: Annotated[float | None, typer.Option(help="stop after so many minutes")] = None,
+    export: Annotated[Path | None, typer.Option(help="write the model so far to this folder")] = None,
+) -> None:
+    """Train the embedded model from nothing; a second call goes on where the first stopped."""
+    with progress() as step:
+
+        def show(stage: str, done: int, total: int, eta: float, losses: Mapping[str, float]) -> None:
+            shown = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
+            step(stage, done, total)
+            if done % 50 == 0:
+                told.print(f"{stage} {done}/{total}, {eta / 60:.0f} min left: {shown}", markup=False)
+
+        done = connect.train(run, preset, minutes=minutes, export=export, show=show)
+    sys.stdout.write("trained\n" if done else "stopped; call again to go on\n")
+
+
+@eval_app.command("world")
+def eval_world(
+    seed: Annotated[int, typer.Option(help="seed of the held-out scenes")] = 0,
+    n: Annotated[int, typer.Option(help="pictures or questions of each type")] = 40,
+    model: Model = connect.DEFAULT_MODEL,
+    as_json: AsJson = False,
+) -> None:
+    """Score a model in the world of shapes, on scenes never seen in training."""
+    if n < 1:
+        raise typer.BadParameter("n must be at least 1")
+    with progress() as step:
+        scores = connect.evaluate(connect.load(model), seed=seed, n=n, step=step)
+    say(as_json, scores, json.dumps(scores, indent=1))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say what is installed, which device is used, and whether the embedded model answers."""
+    findings = doctor_checks.examine()
+    say(as_json, findings, "\n".join(f"{name:<20} {value}" for name, value in findings.items()))
+    if findings["embedded model"] != "answers":
+        raise typer.Exit(1)
+
+
+@app.command()
+def bench(model: Model = connect.DEFAULT_MODEL) -> None:
+    """Measure latency and memory on this machine."""
+    sys.stdout.write(json.dumps(connect.bench(connect.load(model)), indent=1) + "\n")
+
+
+def main() -> None:
+    """Run the command line; errors of the tree are shown with their hint."""
+    try:
+        app()
+    except SightlineError as error:
+        told.print(f"error: {error.message}", style="red", markup=False)
+        if error.hint:
+            told.print(f"hint:  {error.hint}", markup=False)
+        sys.exit(1)
