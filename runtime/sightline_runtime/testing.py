@@ -12,6 +12,7 @@ test if a line is left over. `FaultyRuntime` wraps a runtime and fails on purpos
 
 import hashlib
 import math
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -82,13 +83,20 @@ def _last_turn(messages: Sequence[Message], images: Sequence[Pixels]) -> tuple[s
     return users[-1].text, _small(images[slots[-1].index]) if slots else None
 
 
-def _run(work: Callable[[Job[R]], R]) -> Job[R]:
-    """Do the work at once; the job is ended when the caller gets it."""
+def _run(work: Callable[[Job[R]], R], *, slow: bool = False) -> Job[R]:
+    """Do the work at once, or in a thread of its own where a delay is simulated."""
     job: Job[R] = Job()
-    try:
-        job.finish(work(job))
-    except SightlineError as error:
-        job.fail(error)
+
+    def run() -> None:
+        try:
+            job.finish(work(job))
+        except SightlineError as error:
+            job.fail(error)
+
+    if slow:
+        threading.Thread(target=run, name="sightline-fake", daemon=True).start()
+    else:
+        run()
     return job
 
 
@@ -128,7 +136,7 @@ class FakeRuntime:
             job.emit(TextDelta(known or "unknown"))
             return TextResult(known or "unknown", 0.9 if known else 0.1, usage=usage)
 
-        return _run(work)
+        return _run(work, slow=self.delay > 0)
 
     def generate_features(self, request: FeatureRequest) -> Job[FeatureResult]:
         """Draw (or edit) a scene per seed; the features are the picture itself as numbers."""
@@ -157,11 +165,13 @@ class FakeRuntime:
             usage = Usage(len(text.split()), 0, 0, steps * len(drawn), self.delay)
             return FeatureResult(tuple(drawn), tuple("" for _ in drawn), usage=usage)
 
-        return _run(work)
+        return _run(work, slow=self.delay > 0)
 
     def _draw(self, text: str, source: Pixels | None, seed: int) -> Pixels:
         if source is not None:
-            return paint(reader.edited(reader.scene_in(judge.read(source)), text, seed))
+            before = reader.scene_in(judge.read(source))
+            after = reader.edited(before, text, seed)
+            return source if after == before else paint(after)
         scene = reader.scene_of(text, seed % 2**63)
         if scene is None:
             words = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")

@@ -129,7 +129,7 @@ def draw(
     shape = (1, model.config.dit.grid**2, model.config.dit.channels)
     start = torch.from_numpy(noise.normal(seed, "features", shape)).to(tokens)
     estimate = start
-    for done, estimate in enumerate(flow.euler(velocity, start, levels), 1):  # noqa: B007 - the last one stays
+    for done, estimate in enumerate(flow.euler(velocity, start, levels), 1):
         tick(done, estimate)
     return model.restore(estimate)
 

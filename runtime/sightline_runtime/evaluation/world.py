@@ -167,9 +167,7 @@ def edits(runtime: Runtime, seed: int, n: int, step: Step) -> Scores:
     for kind in language.EDIT_KINDS:
         for index in range(n):
             change: Edit = language.edit(world, kind)
-            picture = draw(
-                runtime, change.instruction, seed * 100_000 + index, paint(change.source), **options
-            )
+            picture = draw(runtime, change.instruction, seed * 100_000 + index, paint(change.source))
             scores.add(kind, judge.edited(judge.read(picture), change.source, change.target))
             step("edits", sum(t.asked for t in scores.by_kind.values()), total)
     return scores

@@ -109,6 +109,7 @@ def _compare(expected: dict[str, tuple[int, ...]], found: dict[str, tuple[int, .
     wrong = [n for n in sorted(expected.keys() & found.keys()) if expected[n] != found[n]]
     if missing or extra or wrong:
         raise ModelError(
-            f"the weights do not fit the configuration: missing {missing}, not expected {extra}, other shape {wrong}",
+            f"the weights do not fit the configuration: missing {missing}, "
+            f"not expected {extra}, of another shape {wrong}",
             hint="config.json and the weights must come from the same model",
         )

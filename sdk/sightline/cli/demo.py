@@ -35,11 +35,9 @@ def run(out: Path, tell: Tell) -> None:
         tell("")
         tell("== replay ==")
         replayed = s.replay()
-        tell(
-            f"  every step computed again: {'the same pixels and answers' if replayed.same else repr(replayed)}"
-        )
+        tell("  every step computed again gave the same" if replayed.same else repr(replayed))
         problems = s.verify_store().problems
-        tell(f"  store: {'whole' if not problems else problems}")
+        tell(f"  problems in the store: {len(problems)} {' '.join(problems)}")
         report = s.report(out / "report.html")
     tell("")
     tell(f"report: {report}   pictures: {out}/*.png   {time.monotonic() - started:.1f} s")

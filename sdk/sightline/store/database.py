@@ -123,7 +123,10 @@ class Database:
     def set_meta(self, key: str, value: str) -> None:
         """Store a setting."""
         with self.writing() as connection:
-            statement = "INSERT INTO meta VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+            statement = (
+                "INSERT INTO meta VALUES (:key, :value) "
+                "ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+            )
             connection.execute(text(statement), {"key": key, "value": value})
 
     # --- steps -------------------------------------------------------------------------------

@@ -1,0 +1,76 @@
+"""Shared fixtures: sessions on the rule-based runtime, and the embedded model once per run."""
+
+import os
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture
+def fake():
+    """A runtime that draws by rules, in milliseconds."""
+    from sightline_runtime.testing import FakeRuntime
+
+    return FakeRuntime()
+
+
+@pytest.fixture
+def session(fake):
+    """An in-memory session on the rule-based runtime."""
+    from sightline.session import Session
+
+    with Session(runtime=fake, seed=7) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def embedded():
+    """The shipped model."""
+    from sightline import connect
+
+    return connect.load()
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory):
+    """A model of the embedded form, trained for a few steps: runs, but knows nothing."""
+    from sightline_runtime.training.train import Trainer
+
+    root = tmp_path_factory.mktemp("tiny")
+    trainer = Trainer(root / "run", "tiny")
+    for _ in trainer.run():
+        pass
+    trainer.export(root / "model")
+    return root / "model"
+
+
+class Shelf:
+    """A tool context that keeps pictures in a dictionary; counts what is loaded."""
+
+    def __init__(self, runtime=None, seeds=(1,)):
+        self.runtime, self.seeds, self.pixels, self.loads = runtime, seeds, {}, 0
+
+    def load(self, image):
+        """The pixels of a kept picture."""
+        self.loads += 1
+        return self.pixels[image.pixels]
+
+    def save(self, pixels):
+        """Keep a picture."""
+        from sightline_tools.image import describe
+
+        image, _ = describe(np.ascontiguousarray(pixels))
+        self.pixels[image.pixels] = pixels
+        return image
+
+    def follow(self, job):
+        """Wait for a job."""
+        return job.result()
+
+
+@pytest.fixture
+def shelf(fake):
+    """A tool context over the rule-based runtime."""
+    return Shelf(fake)

@@ -1,0 +1,92 @@
+"""Tools, their schemas, and the toolbox."""
+
+import numpy as np
+import pytest
+from sightline_runtime.errors import NotFoundError
+from sightline_tools import toolbox as boxes
+from sightline_tools.image import Image
+from sightline_tools.tool import Picture, ToolArgs, ToolContext, ToolResult, images_in, tool
+from sightline_tools.toolbox import Toolbox, default_toolbox
+
+
+class FlipArgs(ToolArgs):
+    """What to flip."""
+
+    image: Image
+
+
+@tool(version="1")
+def flip(args: FlipArgs, ctx: ToolContext) -> Picture:
+    """Flip a picture left to right."""
+    return Picture(image=ctx.save(ctx.load(args.image)[:, ::-1].copy()))
+
+
+def test_a_tool_takes_its_types_from_the_signature(shelf):
+    """Name, description, models and purity come from the function."""
+    assert (flip.name, flip.version, flip.pure) == ("flip", "1", True)
+    assert flip.description == "Flip a picture left to right."
+    pixels = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    flipped = flip.run(FlipArgs(image=shelf.save(pixels)), shelf)
+    assert np.array_equal(shelf.load(flipped.image), pixels[:, ::-1])
+
+
+def test_a_wrong_signature_is_refused_at_decoration():
+    """Untyped arguments, a foreign result or no docstring raise TypeError."""
+
+    def untyped(args, ctx):
+        """Do something."""
+
+    def plain(args: FlipArgs, ctx: ToolContext) -> str:
+        """Give text."""
+        return ""
+
+    def silent(args: FlipArgs, ctx: ToolContext) -> ToolResult:
+        return ToolResult()
+
+    for function in (untyped, plain, silent):
+        with pytest.raises(TypeError):
+            tool(version="1")(function)
+
+
+def test_images_in_finds_pictures_anywhere(shelf):
+    """Pictures are found in models, lists and mappings, in order."""
+    a, b = (shelf.save(np.full((1, 1, 3), value, np.uint8)) for value in (1, 2))
+    assert images_in([FlipArgs(image=a), {"x": (b,)}]) == [a, b]
+
+
+def test_every_builtin_tool_has_a_schema_and_a_description():
+    """What a chatbot reads is there: a docstring and a description for each argument."""
+    for each in default_toolbox():
+        assert each.description.endswith(".")
+        properties = each.schema()["properties"]
+        assert all("description" in field or "$ref" in str(field) or "enum" in field for field in properties.values())
+
+
+def test_an_unknown_tool_names_its_neighbours():
+    """A misspelt name is answered with the nearest ones."""
+    with pytest.raises(NotFoundError) as caught:
+        default_toolbox().get("crob")
+    assert "crop" in caught.value.hint
+
+
+def test_a_toolbox_is_extended_not_changed():
+    """`with_tools` gives a new toolbox and leaves the old one alone."""
+    small = Toolbox()
+    large = small.with_tools(flip)
+    assert "flip" in large
+    assert len(small) == 0
+
+
+class _Entry:
+    name = "broken"
+    dist = None
+
+    def load(self):
+        raise ImportError("no such module")
+
+
+def test_a_broken_plugin_is_a_warning(monkeypatch):
+    """A plugin that cannot be imported is named in a warning; the rest works."""
+    monkeypatch.setattr(boxes, "entry_points", lambda group: [_Entry()])
+    with pytest.warns(UserWarning, match="broken"):
+        assert "crop" in default_toolbox()

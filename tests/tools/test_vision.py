@@ -1,0 +1,98 @@
+"""The model tools, over the rule-based runtime."""
+
+import numpy as np
+import pytest
+from sightline_runtime.errors import InputError
+from sightline_runtime.testing import Answer, FakeRuntime, ScriptedRuntime
+from sightline_runtime.world import judge
+from sightline_tools import vision
+
+from tests.conftest import Shelf
+
+
+def refused(model, **values):
+    """The InputError that checking the arguments raises."""
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - pydantic wraps it
+        model(**values)
+    return caught.value.errors()[0]["ctx"]["error"]
+
+
+def test_generate_draws_what_is_asked(shelf):
+    """The picture shows the prompt."""
+    made = vision.generate.run(vision.GenerateArgs(prompt="a red star"), shelf)
+    seen = judge.read(shelf.load(made.images[0])).things
+    assert [(thing.color, thing.shape) for thing in seen] == [("red", "star")]
+
+
+def test_generate_gives_one_picture_a_seed():
+    """Two seeds give two pictures."""
+    shelf = Shelf(FakeRuntime(), seeds=(1, 2))
+    made = vision.generate.run(vision.GenerateArgs(prompt="a star", n=2), shelf)
+    assert len({image.pixels for image in made.images}) == 2
+
+
+def test_edit_changes_what_is_asked_and_says_so(shelf):
+    """A colour changes; an instruction about nothing that is there changes nothing."""
+    star = vision.generate.run(vision.GenerateArgs(prompt="a red star"), shelf).images[0]
+    blue = vision.edit.run(vision.EditArgs(image=star, instruction="make the star blue"), shelf)
+    none = vision.edit.run(vision.EditArgs(image=star, instruction="make the ring blue"), shelf)
+    assert judge.read(shelf.load(blue.images[0])).things[0].color == "blue"
+    assert blue.before == star
+    assert (blue.changed, none.changed) == (True, False)
+
+
+def test_understand_passes_choices_on():
+    """Choices come back with probabilities."""
+    shelf = Shelf(FakeRuntime())
+    star = vision.generate.run(vision.GenerateArgs(prompt="a red star"), shelf).images[0]
+    said = vision.understand.run(
+        vision.UnderstandArgs(image=star, question="is there a ring ?", choices=("yes", "no")), shelf
+    )
+    assert said.text == "no"
+    assert set(said.probabilities) == {"yes", "no"}
+
+
+def test_transparent_pictures_are_shown_on_white():
+    """The model sees RGB: half-transparent black is grey."""
+    seen = []
+
+    class Watching(ScriptedRuntime):
+        def generate_text(self, request):
+            seen.append(request.images[0])
+            return super().generate_text(request)
+
+    shelf = Shelf(Watching(Answer("gray")))
+    glass = shelf.save(np.full((4, 4, 4), (0, 0, 0, 128), np.uint8))
+    vision.understand.run(vision.UnderstandArgs(image=glass, question="what color ?"), shelf)
+    assert seen[0].shape == (4, 4, 3)
+    assert seen[0][0, 0].tolist() == [127, 127, 127]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prompt": " \n"},
+        {"n": 0},
+        {"n": 65},
+        {"steps": 0},
+        {"steps": 1001},
+        {"guidance": float("nan")},
+        {"guidance": -1.0},
+        {"size": (0, 64)},
+        {"size": (64, 9999)},
+    ],
+)
+def test_impossible_drawings_are_refused(change):
+    """Every bad option is an InputError with a hint, before anything runs."""
+    error = refused(vision.GenerateArgs, **({"prompt": "a star"} | change))
+    assert isinstance(error, InputError)
+    assert error.hint
+
+
+def test_empty_questions_and_choices_are_refused(shelf):
+    """An empty question, an empty choice or a repeated one is an InputError."""
+    image = shelf.save(np.zeros((4, 4, 3), np.uint8))
+    assert isinstance(refused(vision.UnderstandArgs, image=image, question=""), InputError)
+    for choices in (("yes", "yes"), ("yes", " ")):
+        assert isinstance(refused(vision.UnderstandArgs, image=image, question="?", choices=choices), InputError)
+    assert isinstance(refused(vision.EditArgs, image=image, instruction=" "), InputError)
