@@ -51,7 +51,7 @@ def guided(null: Latents, conditional: Latents, guidance: float) -> Float[Tensor
     return null + guidance * (conditional - null)
 
 
-def euler(velocity: Velocity, noise: Latents, levels: Sequence[float]) -> Iterator[Tensor]:
+def euler(velocity: Velocity, noise: Float[Tensor, "*shape"], levels: Sequence[float]) -> Iterator[Tensor]:
     """Carry noise at levels[0] to features at levels[-1], one network call a gap.
 
     Yields after every step the features that the path points at, x − σ·v, so a

@@ -1,0 +1,48 @@
+"""Flow matching is arithmetic: these need no weights."""
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sightline_runtime.models import flow
+
+
+@given(st.integers(1, 200))
+def test_sigmas_fall_from_one_to_zero(steps):
+    """The levels are linspace(1, 1/steps, steps), then 0."""
+    levels = flow.sigmas(steps)
+    assert len(levels) == steps + 1
+    assert (levels[0], levels[-1]) == (1.0, 0.0)
+    assert all(a > b for a, b in zip(levels, levels[1:], strict=False))
+
+
+def test_integer_timesteps_floor_the_float32_product():
+    """Thirty steps show the network what the reference shows it, floored."""
+    levels = flow.sigmas(30)
+    floats = flow.timesteps(levels, integer=False)
+    floored = flow.timesteps(levels, integer=True)
+    assert floored == [float(int(value)) for value in floats]
+    assert floored[0] == 1000.0
+
+
+@given(st.integers(1, 30))
+def test_euler_is_exact_on_straight_paths(steps):
+    """The true velocity leads from noise to features in any number of steps."""
+    features, noise = torch.randn(2, 3, 4), torch.randn(2, 3, 4)
+    *_, last = flow.euler(lambda x, index: noise - features, noise, flow.sigmas(steps))
+    assert torch.allclose(last, features, atol=1e-5)
+
+
+def test_noised_is_the_point_on_the_path():
+    """σ = 0 is the features, σ = 1 the noise; the target is their difference."""
+    features, noise = torch.randn(2, 3, 4), torch.randn(2, 3, 4)
+    point, target = flow.noised(features, noise, torch.tensor([0.0, 1.0]))
+    assert torch.equal(point[0], features[0])
+    assert torch.equal(point[1], noise[1])
+    assert torch.equal(target, noise - features)
+
+
+def test_guidance_of_one_is_the_conditional_velocity():
+    """v0 + g·(v − v0): g = 1 gives v, g = 0 gives v0."""
+    null, conditional = torch.randn(1, 2, 3), torch.randn(1, 2, 3)
+    assert torch.allclose(flow.guided(null, conditional, 1.0), conditional, atol=1e-6)
+    assert torch.equal(flow.guided(null, conditional, 0.0), null)
