@@ -1,0 +1,101 @@
+"""Training: deterministic data, resumable at any step, honest losses."""
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sightline_runtime.models import words as w
+from sightline_runtime.models.words import Words, build
+from sightline_runtime.training import data
+from sightline_runtime.training.optimizer import MuonAdam, orthogonalise, schedule
+from sightline_runtime.training.train import Trainer
+from sightline_runtime.world.language import vocabulary
+
+WORDS = Words(build(vocabulary()))
+
+
+def state(trainer):
+    """All weights of a trainer's model."""
+    return torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
+
+
+def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(tmp_path):
+    """Stopping after a few steps and resuming from disk gives the same weights."""
+    whole = Trainer(tmp_path / "whole", "tiny")
+    for _ in whole.run():
+        pass
+    for stop in (2, 3, 100):
+        part = Trainer(tmp_path / "part", "tiny")
+        for number, _ in enumerate(part.run(), 1):
+            if number == stop:
+                part.save()
+                break
+    assert part.complete
+    assert torch.allclose(state(part), state(whole), atol=1e-6)
+
+
+def test_the_same_step_draws_the_same_batch():
+    """Data follow from (seed, stage, step); another step or stage draws others."""
+    scenes = [data.sampler(1, stage, step).scene() for stage, step in (("a", 5), ("a", 5), ("a", 6), ("b", 5))]
+    assert scenes[0] == scenes[1]
+    assert scenes[0] not in scenes[2:]
+
+
+def test_training_learns(tmp_path):
+    """A few dozen steps of the understanding stage bring the loss down."""
+    from dataclasses import replace
+
+    from sightline_runtime.training.recipes import RECIPES
+
+    tiny = RECIPES["tiny"]
+    recipe = replace(tiny, stages=(replace(tiny.stages[1], steps=40),))
+    losses = [report.losses["answers"] for report in Trainer(tmp_path, "tiny", recipe=recipe).run()]
+    assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6))
+def test_packed_segments_see_the_prefix_and_themselves_only(seed):
+    """No segment sees another; every segment starts at the position after the prefix."""
+    world = data.sampler(seed, "pack", 0)
+    rows = data.pack([w.USER], 9, [data.picture_segments(world, WORDS, world.scene(), 3) for _ in range(3)])
+    seen = data.visible(rows)[:, 0]
+    own, other = rows.segment[:, :, None], rows.segment[:, None, :]
+    crossing = (own > 0) & (other > 0) & (own != other)
+    assert not (seen & crossing).any()
+    assert not seen.triu(1).any()
+    starts = (rows.segment[:, 1:] > 0) & (rows.segment[:, 1:] != rows.segment[:, :-1])
+    assert (rows.position[:, 1:][starts] == 10).all()
+    assert (rows.ids[rows.learn] != w.PAD).all()
+
+
+def test_orthogonalised_matrices_have_singular_values_near_one():
+    """Muon's update is nearly orthogonal, wide or tall."""
+    for shape in ((20, 50), (50, 20), (30, 30)):
+        values = torch.linalg.svdvals(orthogonalise(torch.randn(shape, generator=torch.Generator().manual_seed(0))))
+        assert values.max() < 1.3
+        assert values.median() > 0.6
+
+
+def test_the_optimizer_finds_a_minimum():
+    """Both rules bring a least-squares problem down."""
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(12, 10)
+    target = torch.randn(12, 10)
+    inputs = torch.randn(64, 12)
+    optimizer = MuonAdam(layer.named_parameters(), muon=0.05, adam=0.02)
+    losses = []
+    for step in range(100):
+        loss = (layer(inputs) - inputs @ target).square().mean()
+        losses.append(loss.item())
+        loss.backward()
+        optimizer.step(schedule(step, 100))
+    assert losses[-1] < 0.05 * losses[0]
+
+
+def test_the_schedule_warms_up_holds_and_falls():
+    """From nearly nothing to one, and back to nearly nothing."""
+    rates = [schedule(step, 1000) for step in range(1000)]
+    assert rates[0] < 0.1
+    assert rates[400] == 1.0
+    assert rates[-1] < 0.03
+    assert all(a >= b for a, b in zip(rates[40:], rates[41:], strict=False))

@@ -1,0 +1,208 @@
+"""The store: objects, rows, pointers, and what a crash or damage leaves."""
+
+import hashlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import sightline as sl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sightline.errors import CorruptStoreError, NotFoundError, StaleHeadError, StoreError
+from sightline.store import sweep
+from sightline.store.database import open_store
+from sightline.store.objects import Objects
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.binary(max_size=2000))
+def test_objects_give_back_what_was_put(data):
+    """Bytes are found under their sha256."""
+    objects = Objects(None)
+    digest = objects.put(data)
+    assert digest == hashlib.sha256(data).hexdigest()
+    assert objects.get(digest) == data
+    assert list(objects.digests()) == [digest]
+    objects.clear()
+
+
+def test_objects_in_memory_are_private():
+    """Two stores in memory do not see each other's objects."""
+    one, two = Objects(None), Objects(None)
+    digest = one.put(b"mine")
+    assert not two.has(digest)
+    with pytest.raises(NotFoundError):
+        two.get(digest)
+
+
+def test_a_changed_object_is_named(tmp_path):
+    """Bytes that no longer match their digest are refused; others are readable."""
+    objects = Objects(tmp_path)
+    good, bad = objects.put(b"good"), objects.put(b"bad")
+    (tmp_path / bad[:2] / bad[2:]).write_bytes(b"b@d")
+    with pytest.raises(CorruptStoreError, match=bad[:8]):
+        objects.get(bad)
+    assert objects.get(good) == b"good"
+
+
+def test_no_half_written_object_is_left(tmp_path, monkeypatch):
+    """A write that fails leaves neither an object nor a temporary file."""
+    objects = Objects(tmp_path)
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match="No space"):
+        objects.put(b"data")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_file_or_a_foreign_folder_is_refused_untouched(tmp_path):
+    """What is not a session is not made into one."""
+    file = tmp_path / "notes.txt"
+    file.write_text("mine")
+    for path in (file, tmp_path):
+        with pytest.raises(StoreError) as caught:
+            open_store(path)
+        assert caught.value.hint
+    assert sorted(tmp_path.iterdir()) == [file]
+
+
+def test_a_damaged_database_is_a_clear_error(tmp_path, fake):
+    """A session.db that is no database is refused with a hint, and left as it is."""
+    with sl.Session(tmp_path / "s", runtime=fake) as s:
+        s.generate("a star")
+    database = tmp_path / "s" / "session.db"
+    for rest in (tmp_path / "s").glob("session.db-*"):
+        rest.unlink()
+    database.write_bytes(b"not a database at all" * 100)
+    with pytest.raises(CorruptStoreError) as caught:
+        sl.Session(tmp_path / "s", runtime=fake)
+    assert caught.value.code == "store_corrupt"
+    assert database.read_bytes().startswith(b"not a database")
+
+
+def test_a_store_of_a_newer_version_is_refused(tmp_path):
+    """An older program does not touch a newer schema."""
+    open_store(tmp_path / "s").close()
+    with sqlite3.connect(tmp_path / "s" / "session.db") as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(StoreError, match="99"):
+        open_store(tmp_path / "s")
+
+
+def test_a_corrupt_picture_is_named_and_the_rest_works(tmp_path, fake):
+    """verify_store names the damage; other pictures load; the lost one is drawn again."""
+    with sl.Session(tmp_path / "s", runtime=fake, seed=1) as s:
+        a, b = s.generate("a star"), s.generate("a ring")
+        blob = a.image.ref.blob
+        (tmp_path / "s" / "objects" / blob[:2] / blob[2:]).write_bytes(b"rubbish")
+        problems = s.verify_store().problems
+        assert len(problems) == 1
+        assert a.image.ref.pixels[:8] in problems[0]
+        with pytest.raises(CorruptStoreError):
+            a.image.numpy()
+        assert b.image.numpy().shape == (64, 64, 3)
+        assert s.report(tmp_path / "r.html").exists()
+
+
+def test_a_tampered_step_is_named(tmp_path, fake):
+    """A row that was changed no longer matches its id."""
+    with sl.Session(tmp_path / "s", runtime=fake, seed=1) as s:
+        step = s.generate("a star").step
+        with sqlite3.connect(tmp_path / "s" / "session.db") as connection:
+            connection.execute("UPDATE steps SET args = replace(args, 'star', 'ring')")
+        assert s.verify_store().problems == (f"step {step.short} does not match its digest",)
+
+
+def test_two_writers_of_one_branch_one_wins(tmp_path, fake):
+    """The stale writer gets an error with both heads; its step is stored and findable."""
+    with sl.Session(tmp_path / "s", runtime=fake) as one, sl.Session(tmp_path / "s", runtime=fake) as two:
+        first = one.generate("a star")
+        with pytest.raises(StaleHeadError) as caught:
+            two.generate("a ring")
+        assert caught.value.found == first.step.id
+        assert caught.value.expected is None
+        assert one.verify_store().steps == 2
+        two.checkout("main")
+        assert two.generate("a ring").cache == "hit"
+
+
+def test_many_threads_share_one_store(tmp_path):
+    """Objects and rows written from many threads are all there."""
+    store = open_store(tmp_path / "s")
+
+    def write(number):
+        for index in range(5):
+            store.objects.put(f"{number} {index}".encode())
+            store.database.set_meta(f"{number} {index}", "x")
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(list(store.objects.digests())) == 30
+    assert all(store.database.get_meta(f"{n} {i}") == "x" for n in range(6) for i in range(5))
+    store.close()
+
+
+KILLED = """
+import os, signal, sys
+import sightline as sl
+from sightline.store.database import Database
+from sightline.tree.refs import Refs
+where, path = sys.argv[1:]
+def die(*args, **kwargs):
+    os.kill(os.getpid(), signal.SIGKILL)
+with sl.Session(path, runtime=sl.FakeRuntime(), seed=1) as s:
+    s.generate("a star")
+    if where == "before the row":
+        Database.insert_step = die
+    else:
+        Refs.advance = die
+    s.generate("a ring")
+"""
+
+
+@pytest.mark.parametrize(("where", "steps"), [("before the row", 1), ("before the ref", 2)])
+def test_a_kill_leaves_garbage_at_most(tmp_path, fake, where, steps):
+    """kill -9 between object and row, or row and ref: the store is whole, the head is old."""
+    path = tmp_path / "s"
+    killed = subprocess.run([sys.executable, "-c", KILLED, where, str(path)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    with sl.Session(path, runtime=fake) as s:
+        report = s.verify_store()
+        assert report.problems == ()
+        assert report.steps == steps
+        assert len(s.log()) == 1
+        assert s.generate("a ring").cache == ("miss" if steps == 1 else "hit")
+
+
+def test_sweep_deletes_old_garbage_only(tmp_path, fake):
+    """Objects that no picture names go once they are old; named ones stay."""
+    with sl.Session(tmp_path / "s", runtime=fake) as s:
+        a = s.generate("a star")
+        store = s._store
+        garbage = store.objects.put(b"left by a crash")
+        assert sweep.sweep(store) == []
+        assert sweep.sweep(store, older_than=0) == [garbage]
+        assert np.array_equal(a.image.numpy(), s.show(a).image.numpy())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_store_can_be_read(tmp_path, fake):
+    """Reading works, writing says so."""
+    with sl.Session(tmp_path / "s", runtime=fake) as s:
+        s.generate("a star")
+    (tmp_path / "s" / "session.db").chmod(0o444)
+    with sl.Session(tmp_path / "s", runtime=fake) as s:
+        assert len(s.log()) == 1
+        with pytest.raises(StoreError, match="read-only"):
+            s.generate("a ring")
