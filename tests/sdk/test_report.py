@@ -1,0 +1,28 @@
+"""The HTML report."""
+
+import re
+
+import sightline as sl
+
+
+def test_the_report_shows_every_branch_and_escapes_text(tmp_path, fake):
+    """Pictures are inside, nothing is fetched, and text cannot become markup."""
+    with sl.Session(runtime=fake, seed=1) as s:
+        a = s.generate("a red star <script>alert(1)</script>")
+        s.understand(a, "is there a ring ?", choices=["yes", "no"])
+        s.branch("other", at=a)
+        s.checkout("other")
+        s.edit(a, "make the star blue")
+        page = s.report(tmp_path / "deep" / "run.html").read_text()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert page.count("data:image/png;base64,") >= 3
+    assert not re.search(r"(src|href)=\"(?!data:|#)", page)
+    assert "other" in page
+    assert f"continues from" in page
+
+
+def test_an_empty_session_has_a_report(tmp_path, fake):
+    """Nothing done yet is a page too."""
+    with sl.Session(runtime=fake) as s:
+        assert "main" in s.report(tmp_path / "r.html").read_text()

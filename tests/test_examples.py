@@ -1,0 +1,51 @@
+"""Every example runs."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+FOLDER = Path(__file__).parent.parent / "examples"
+
+
+def load(name):
+    """An example as a module."""
+    spec = importlib.util.spec_from_file_location(f"example_{name}", FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_branches(tmp_path, embedded):
+    """Four versions on one sheet."""
+    sheet = load("branches").main(tmp_path / "sheet.png")
+    assert Image.open(sheet).size == (4 * 64 + 3 * 6, 64)
+
+
+def test_check_and_retry(embedded):
+    """A picture is drawn and checked."""
+    best, attempts = load("check_and_retry").main()
+    assert 0 <= best <= 1
+    assert 1 <= attempts <= 5
+
+
+def test_own_tool(embedded):
+    """The tool runs in a session, and both questions are answered."""
+    before, after = load("own_tool").main()
+    assert before
+    assert after
+
+
+def test_no_example_is_forgotten():
+    """Each file of the folder has a test here."""
+    tested = Path(__file__).read_text()
+    assert all(f'load("{path.stem}")' in tested for path in FOLDER.glob("*.py"))
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.name)
+def test_examples_use_the_public_api_only(path):
+    """No example imports a room of the house."""
+    text = path.read_text()
+    assert "sightline." not in text.replace("sightline_tools.", "")
+    assert "sightline_runtime" not in text
