@@ -18,4 +18,5 @@ def main(prompt: str = "a red circle left of a blue square") -> tuple[float, int
 
 
 if __name__ == "__main__":
-    print("confirmed with p=%.2f after %d pictures" % main())
+    probability, drawn = main()
+    print(f"confirmed with p={probability:.2f} after {drawn} pictures")

@@ -1,6 +1,7 @@
 """A tool of one's own: typed, recorded, replayed like the built-in ones."""
 
 import numpy as np
+
 import sightline as sl
 from sightline_tools.tool import Picture, ToolArgs
 from sightline_tools.toolbox import default_toolbox
@@ -28,4 +29,4 @@ def main() -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    print("%s, mirrored: %s" % main())
+    print("{}, mirrored: {}".format(*main()))

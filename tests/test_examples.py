@@ -20,7 +20,8 @@ def load(name):
 def test_branches(tmp_path, embedded):
     """Four versions on one sheet."""
     sheet = load("branches").main(tmp_path / "sheet.png")
-    assert Image.open(sheet).size == (4 * 64 + 3 * 6, 64)
+    with Image.open(sheet) as picture:
+        assert picture.size == (4 * 64 + 3 * 6, 64)
 
 
 def test_check_and_retry(embedded):

@@ -8,10 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
+
 import sightline
 
 ROOT = Path(__file__).parent.parent
-ROOTS = [ROOT / "sdk" / "sightline", ROOT / "tools" / "sightline_tools", ROOT / "runtime" / "sightline_runtime"]
+ROOTS = [
+    ROOT / "sdk" / "sightline",
+    ROOT / "tools" / "sightline_tools",
+    ROOT / "runtime" / "sightline_runtime",
+]
 SOURCES = [path for root in ROOTS for path in sorted(root.rglob("*.py"))]
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 

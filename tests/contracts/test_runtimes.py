@@ -1,10 +1,10 @@
 """Every runtime passes the contract."""
 
 import pytest
+from tests.contracts.runtime_suite import CHECKS
+
 from sightline_runtime.engine.local import LocalRuntime
 from sightline_runtime.testing import FakeRuntime, FaultyRuntime
-
-from tests.contracts.runtime_suite import CHECKS
 
 
 @pytest.fixture(scope="module")

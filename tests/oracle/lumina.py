@@ -57,9 +57,18 @@ def velocity(state, config, latents, timestep, condition):
 
     frequencies = torch.exp(-math.log(10000) * torch.arange(128) / 128)
     wave = torch.cat([(timestep * frequencies).cos(), (timestep * frequencies).sin()])
-    caption = linear("caption_projection.linear_2", F.gelu(linear("caption_projection.linear_1", condition), approximate="tanh"))
-    e = linear("time_caption_embed.timestep_embedder.linear_2", F.silu(linear("time_caption_embed.timestep_embedder.linear_1", wave)))
-    e = e + linear("time_caption_embed.caption_embedder.1", norm("time_caption_embed.caption_embedder.0", caption.mean(0)))
+    caption = linear(
+        "caption_projection.linear_2",
+        F.gelu(linear("caption_projection.linear_1", condition), approximate="tanh"),
+    )
+    e = linear(
+        "time_caption_embed.timestep_embedder.linear_2",
+        F.silu(linear("time_caption_embed.timestep_embedder.linear_1", wave)),
+    )
+    e = e + linear(
+        "time_caption_embed.caption_embedder.1",
+        norm("time_caption_embed.caption_embedder.0", caption.mean(0)),
+    )
     x = linear("patch_embedder.proj", latents)
     for index in range(config.layers):
         p = f"layers.{index}"
@@ -68,7 +77,9 @@ def velocity(state, config, latents, timestep, condition):
         c = rms(caption, state[f"{p}.norm1_context.weight"])
         results = []
         for name, keys_from in (("attn1", h), ("attn2", c)):
-            q = rotate(heads_of(norm(f"{p}.{name}.norm_q", linear(f"{p}.{name}.to_q", h)), config.heads), config.grid)
+            q = rotate(
+                heads_of(norm(f"{p}.{name}.norm_q", linear(f"{p}.{name}.to_q", h)), config.heads), config.grid
+            )
             k = heads_of(norm(f"{p}.{name}.norm_k", linear(f"{p}.{name}.to_k", keys_from)), config.kv_heads)
             v = heads_of(linear(f"{p}.{name}.to_v", keys_from), config.kv_heads)
             results.append(attention(q, rotate(k, config.grid) if name == "attn1" else k, v))
@@ -77,6 +88,8 @@ def velocity(state, config, latents, timestep, condition):
         x = x + gate_a.tanh() * rms(out, state[f"{p}.norm2.weight"])
         u = rms(x, state[f"{p}.ffn_norm1.weight"]) * (1 + scale_m)
         inner = F.silu(linear(f"{p}.feed_forward.linear_1", u)) * linear(f"{p}.feed_forward.linear_3", u)
-        x = x + gate_m.tanh() * rms(linear(f"{p}.feed_forward.linear_2", inner), state[f"{p}.ffn_norm2.weight"])
+        x = x + gate_m.tanh() * rms(
+            linear(f"{p}.feed_forward.linear_2", inner), state[f"{p}.ffn_norm2.weight"]
+        )
     x = F.layer_norm(x, (x.shape[-1],), eps=1e-6) * (1 + linear("norm_out.linear_1", F.silu(e)))
     return linear("norm_out.linear_2", x)

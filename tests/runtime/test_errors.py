@@ -1,6 +1,7 @@
 """The error tree."""
 
 import pytest
+
 from sightline_runtime import errors
 
 

@@ -1,6 +1,7 @@
 """The doubles themselves."""
 
 import pytest
+
 from sightline_runtime.errors import EngineError
 from sightline_runtime.protocol import FeatureRequest, Message, TextRequest
 from sightline_runtime.testing import Answer, Drawn, FakeRuntime, FaultyRuntime, ScriptedRuntime, colored
@@ -14,7 +15,9 @@ def test_a_script_is_played_in_order():
     assert runtime.generate_text(TextRequest(SAY)).result().text == "seven"
     with pytest.raises(AssertionError, match="1 scripted"):
         runtime.finish()
-    assert runtime.generate_features(FeatureRequest(SAY, (1,))).result().features[0].mean() == pytest.approx(100)
+    assert runtime.generate_features(FeatureRequest(SAY, (1,))).result().features[0].mean() == pytest.approx(
+        100
+    )
     runtime.finish()
     with pytest.raises(EngineError, match="does not go on"):
         runtime.generate_text(TextRequest(SAY)).result()

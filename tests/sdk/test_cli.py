@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from sightline.cli.main import app
 from typer.testing import CliRunner
+
+from sightline.cli.main import app
 
 RUN = CliRunner()
 
@@ -23,10 +24,15 @@ def run(*args):
 def test_draw_ask_edit_log_report(tmp_path, embedded):
     """The commands work on one session folder, and speak JSON."""
     store, star, blue = tmp_path / "s", tmp_path / "star.png", tmp_path / "blue.png"
-    drawn = json.loads(run("generate", "a red star", "--out", star, "--session", store, "--seed", 3, "--json"))
+    drawn = json.loads(
+        run("generate", "a red star", "--out", star, "--session", store, "--seed", 3, "--json")
+    )
     assert drawn["seed"] == 3
-    assert Image.open(star).size == (64, 64)
-    asked = json.loads(run("understand", star, "is there a star ?", "--choice", "yes", "--choice", "no", "--json"))
+    with Image.open(star) as picture:
+        assert picture.size == (64, 64)
+    asked = json.loads(
+        run("understand", star, "is there a star ?", "--choice", "yes", "--choice", "no", "--json")
+    )
     assert sum(asked["probabilities"].values()) == pytest.approx(1)
     run("edit", star, "make the star blue", "--out", blue, "--session", store)
     assert blue.exists()

@@ -1,6 +1,7 @@
 """From a name to a runtime."""
 
 import pytest
+
 import sightline as sl
 
 

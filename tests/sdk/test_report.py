@@ -19,7 +19,7 @@ def test_the_report_shows_every_branch_and_escapes_text(tmp_path, fake):
     assert page.count("data:image/png;base64,") >= 3
     assert not re.search(r"(src|href)=\"(?!data:|#)", page)
     assert "other" in page
-    assert f"continues from" in page
+    assert "continues from" in page
 
 
 def test_an_empty_session_has_a_report(tmp_path, fake):

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-import sightline as sl
 from PIL import Image as PILImage
+
+import sightline as sl
 from sightline_runtime.testing import FaultyRuntime
 from sightline_runtime.world import judge
 
@@ -174,7 +175,10 @@ BAD_CALLS = {
     "taken branch": (lambda s, a: s.branch("main"), sl.InputError),
     "bad branch name": (lambda s, a: s.branch("no blanks"), sl.InputError),
     "log of nothing": (lambda s, a: s.log(limit=0), sl.InputError),
-    "text where a picture is needed": (lambda s, a: s.understand(s.understand(a, "how big ?"), "?"), sl.InputError),
+    "text where a picture is needed": (
+        lambda s, a: s.understand(s.understand(a, "how big ?"), "?"),
+        sl.InputError,
+    ),
 }
 
 
@@ -219,9 +223,9 @@ def test_leaving_a_stream_cancels_the_work():
 
 def test_third_party_tools_run_in_a_session(fake):
     """A tool of one's own is called by name and recorded like any other."""
-    from sightline_tools.toolbox import default_toolbox
-
     from tests.tools.test_tool import flip
+
+    from sightline_tools.toolbox import default_toolbox
 
     with sl.Session(runtime=fake, toolbox=default_toolbox().with_tools(flip)) as s:
         star = s.generate("a star", seed=2)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.conftest import Shelf
+
 from sightline_runtime.errors import InputError
 from sightline_tools import canvas
-
-from tests.conftest import Shelf
 
 
 def picture(height, width, seed=0, planes=3):
@@ -39,7 +39,9 @@ def test_crop_reads_parts_of_the_picture(shelf):
     assert (cut.image.width, cut.image.height) == (10, 5)
 
 
-@pytest.mark.parametrize("box", [(0, 0, 30, 5), (5, 5, 5, 9), (-1, 0, 4, 4), (0, 0, float("nan"), 1), (0.9, 0, 0.1, 1)])
+@pytest.mark.parametrize(
+    "box", [(0, 0, 30, 5), (5, 5, 5, 9), (-1, 0, 4, 4), (0, 0, float("nan"), 1), (0.9, 0, 0.1, 1)]
+)
 def test_crop_outside_is_refused_before_any_pixel_is_read(shelf, box):
     """A box that is empty or reaches outside is an InputError."""
     image = shelf.save(picture(10, 20))
@@ -57,7 +59,8 @@ def test_resize_keeps_proportions(shelf):
 
 
 @pytest.mark.parametrize(
-    "change", [{}, {"width": 3, "scale": 2.0}, {"scale": 0.0}, {"scale": float("inf")}, {"width": 0}, {"width": 10**6}]
+    "change",
+    [{}, {"width": 3, "scale": 2.0}, {"scale": 0.0}, {"scale": float("inf")}, {"width": 0}, {"width": 10**6}],
 )
 def test_resize_needs_one_sensible_size(shelf, change):
     """No size, two sizes, or an impossible one is an InputError."""
@@ -70,7 +73,9 @@ def test_annotate_draws_only_near_its_boxes(shelf):
     """Pixels away from the box stay as they were."""
     pixels = np.full((40, 40, 3), 255, np.uint8)
     mark = canvas.Mark(box=(5, 5, 20, 20), color="#ff0000")
-    drawn = shelf.load(canvas.annotate.run(canvas.AnnotateArgs(image=shelf.save(pixels), marks=(mark,)), shelf).image)
+    drawn = shelf.load(
+        canvas.annotate.run(canvas.AnnotateArgs(image=shelf.save(pixels), marks=(mark,)), shelf).image
+    )
     assert drawn[5, 10].tolist() == [255, 0, 0]
     assert (drawn[25:] == 255).all()
 
@@ -103,7 +108,9 @@ def test_composite_lays_one_picture_on_another(shelf):
     below, above, where = map(shelf.save, (base, top, mask))
 
     def run(**values):
-        return shelf.load(canvas.composite.run(canvas.CompositeArgs(base=below, top=above, **values), shelf).image)
+        return shelf.load(
+            canvas.composite.run(canvas.CompositeArgs(base=below, top=above, **values), shelf).image
+        )
 
     assert np.array_equal(run(left=2, above=3)[3:7, 2:6], top)
     assert np.array_equal(run(alpha=0.0), base)

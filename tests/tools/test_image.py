@@ -10,11 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image as PILImage
+
 from sightline_runtime.errors import ImageError, NotFoundError
 from sightline_tools.image import decode_png, describe, encode_png, pixel_digest, read_pixels
 
 PIXELS = arrays(
-    np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from([3, 4])), elements=st.integers(0, 255)
+    np.uint8,
+    st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from([3, 4])),
+    elements=st.integers(0, 255),
 )
 
 
@@ -51,11 +54,15 @@ def test_shape_is_part_of_the_digest():
     assert pixel_digest(flat) != pixel_digest(flat.reshape(8, 2, 3))
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I", "F", "I;16"])
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "I", "F", "I;16"]
+)
 def test_every_mode_becomes_rgb_or_rgba(mode):
     """Palette, CMYK, 16-bit, grey and the rest are normalised to 8-bit RGB or RGBA."""
     if mode in ("I", "F", "I;16"):
-        picture = PILImage.fromarray(np.full((4, 5), 40000, {"I": np.int32, "F": np.float32, "I;16": np.uint16}[mode]))
+        picture = PILImage.fromarray(
+            np.full((4, 5), 40000, {"I": np.int32, "F": np.float32, "I;16": np.uint16}[mode])
+        )
     elif mode == "PA":
         picture = PILImage.new("P", (5, 4)).convert("PA")
     else:
@@ -97,7 +104,12 @@ def huge_png(width, height):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b""))
+        + chunk(b"IEND", b"")
+    )
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from sightline_runtime.errors import NotFoundError
 from sightline_tools import toolbox as boxes
 from sightline_tools.image import Image
@@ -59,7 +60,9 @@ def test_every_builtin_tool_has_a_schema_and_a_description():
     for each in default_toolbox():
         assert each.description.endswith(".")
         properties = each.schema()["properties"]
-        assert all("description" in field or "$ref" in str(field) or "enum" in field for field in properties.values())
+        assert all(
+            "description" in field or "$ref" in str(field) or "enum" in field for field in properties.values()
+        )
 
 
 def test_an_unknown_tool_names_its_neighbours():

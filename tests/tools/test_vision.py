@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from tests.conftest import Shelf
+
 from sightline_runtime.errors import InputError
 from sightline_runtime.testing import Answer, FakeRuntime, ScriptedRuntime
 from sightline_runtime.world import judge
 from sightline_tools import vision
-
-from tests.conftest import Shelf
 
 
 def refused(model, **values):
@@ -94,5 +94,7 @@ def test_empty_questions_and_choices_are_refused(shelf):
     image = shelf.save(np.zeros((4, 4, 3), np.uint8))
     assert isinstance(refused(vision.UnderstandArgs, image=image, question=""), InputError)
     for choices in (("yes", "yes"), ("yes", " ")):
-        assert isinstance(refused(vision.UnderstandArgs, image=image, question="?", choices=choices), InputError)
+        assert isinstance(
+            refused(vision.UnderstandArgs, image=image, question="?", choices=choices), InputError
+        )
     assert isinstance(refused(vision.EditArgs, image=image, instruction=" "), InputError)

@@ -58,9 +58,9 @@ class ResizeArgs(ToolArgs):
     """The new size: a width, a height, both, or a scale; a missing edge keeps the proportions."""
 
     image: Image = Field(description="the picture to resize")
-    width: int | None = Field(None, description="new width in pixels")
-    height: int | None = Field(None, description="new height in pixels")
-    scale: float | None = Field(None, description="factor on both edges")
+    width: int | None = Field(default=None, description="new width in pixels")
+    height: int | None = Field(default=None, description="new height in pixels")
+    scale: float | None = Field(default=None, description="factor on both edges")
     resample: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "lanczos"
 
     @model_validator(mode="after")
@@ -104,8 +104,8 @@ class Mark(ToolArgs):
     """A box to draw, with an optional label."""
 
     box: Box = Field(description="(left, top, right, bottom), parts from 0 to 1, or pixels")
-    label: str = Field("", description="text beside the box")
-    color: str = Field("red", description="a CSS colour name or #rrggbb")
+    label: str = Field(default="", description="text beside the box")
+    color: str = Field(default="red", description="a CSS colour name or #rrggbb")
 
 
 class AnnotateArgs(ToolArgs):
@@ -143,8 +143,10 @@ class GridArgs(ToolArgs):
     """Pictures to lay out."""
 
     images: tuple[Image, ...] = Field(description="the pictures, row by row")
-    columns: int | None = Field(None, description="pictures in a row; by default about as many as rows")
-    padding: int = Field(4, description="pixels between pictures")
+    columns: int | None = Field(
+        default=None, description="pictures in a row; by default about as many as rows"
+    )
+    padding: int = Field(default=4, description="pixels between pictures")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -181,10 +183,10 @@ class CompositeArgs(ToolArgs):
 
     base: Image = Field(description="the picture below")
     top: Image = Field(description="the picture above")
-    left: int = Field(0, description="pixels from the left edge of the base; may be negative")
-    above: int = Field(0, description="pixels from the upper edge of the base; may be negative")
-    alpha: float = Field(1.0, description="opacity of the upper picture, 0 to 1")
-    mask: Image | None = Field(None, description="where the upper picture shows: white yes, black no")
+    left: int = Field(default=0, description="pixels from the left edge of the base; may be negative")
+    above: int = Field(default=0, description="pixels from the upper edge of the base; may be negative")
+    alpha: float = Field(default=1.0, description="opacity of the upper picture, 0 to 1")
+    mask: Image | None = Field(default=None, description="where the upper picture shows: white yes, black no")
 
     @model_validator(mode="after")
     def _check(self) -> Self:

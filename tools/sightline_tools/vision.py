@@ -38,8 +38,10 @@ class UnderstandArgs(ToolArgs):
 
     image: Image = Field(description="the picture to look at")
     question: str = Field(description="what to find out, for example: what color is the square ?")
-    choices: tuple[str, ...] = Field((), description="possible answers; gives the probability of each")
-    max_tokens: int = Field(64, description="longest answer, in tokens")
+    choices: tuple[str, ...] = Field(
+        default=(), description="possible answers; gives the probability of each"
+    )
+    max_tokens: int = Field(default=64, description="longest answer, in tokens")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -60,12 +62,12 @@ class Answer(ToolResult):
 
 
 class _Sampling(ToolArgs):
-    n: int = Field(1, description="how many pictures")
-    steps: int | None = Field(None, description="denoising steps; more is slower and finer")
-    guidance: float | None = Field(None, description="classifier-free guidance scale; 1 is off")
-    size: tuple[int, int] | None = Field(None, description="(width, height) in pixels")
+    n: int = Field(default=1, description="how many pictures")
+    steps: int | None = Field(default=None, description="denoising steps; more is slower and finer")
+    guidance: float | None = Field(default=None, description="classifier-free guidance scale; 1 is off")
+    size: tuple[int, int] | None = Field(default=None, description="(width, height) in pixels")
     preview_every: int = Field(
-        0, exclude=True, description="preview after so many steps; never changes a result"
+        default=0, exclude=True, description="preview after so many steps; never changes a result"
     )
 
     @model_validator(mode="after")

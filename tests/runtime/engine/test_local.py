@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sightline_runtime.engine import noise
 from sightline_runtime.engine.local import LocalRuntime
 from sightline_runtime.errors import DeadlineError, EngineError, InputError
@@ -101,7 +102,10 @@ def test_pictures_of_any_size_are_read(local):
     message = Message("user", (ImageSlot(0), "what color is the background ?"))
     for shape in ((64, 64, 3), (20, 300, 3), (1, 1, 3)):
         picture = np.full(shape, 200, np.uint8)
-        assert local.generate_text(TextRequest((message,), (picture,), max_tokens=2)).result().usage.image_tokens == 9
+        assert (
+            local.generate_text(TextRequest((message,), (picture,), max_tokens=2)).result().usage.image_tokens
+            == 9
+        )
 
 
 @pytest.mark.parametrize("picture", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)])

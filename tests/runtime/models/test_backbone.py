@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from sightline_runtime.models.backbone import Backbone, BackboneConfig, Cache
 
 
@@ -17,9 +18,16 @@ def test_it_computes_what_transformers_computes(family):
     import transformers
 
     common = {
-        "vocab_size": 50, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4,
-        "num_key_value_heads": 2, "intermediate_size": 48, "rms_norm_eps": 1e-6, "tie_word_embeddings": False,
-        "rope_theta": 1e6, "head_dim": 8,
+        "vocab_size": 50,
+        "hidden_size": 32,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "intermediate_size": 48,
+        "rms_norm_eps": 1e-6,
+        "tie_word_embeddings": False,
+        "rope_theta": 1e6,
+        "head_dim": 8,
     }
     if family == "qwen2":
         theirs = transformers.Qwen2ForCausalLM(transformers.Qwen2Config(**common)).eval()
@@ -32,7 +40,9 @@ def test_it_computes_what_transformers_computes(family):
     with torch.no_grad():
         for parameter in theirs.parameters():
             parameter.copy_(torch.randn_like(parameter) * 0.1)
-    ours.load_state_dict({name.removeprefix("model."): tensor for name, tensor in theirs.state_dict().items()})
+    ours.load_state_dict(
+        {name.removeprefix("model."): tensor for name, tensor in theirs.state_dict().items()}
+    )
     ids = torch.randint(50, (2, 9))
     with torch.no_grad():
         found = ours.logits(ours(ours.embed_tokens(ids), Cache()).last)

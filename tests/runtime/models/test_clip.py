@@ -1,6 +1,7 @@
 """The CLIP tower."""
 
 import torch
+
 from sightline_runtime.models.clip import ClipConfig, ClipTower
 from sightline_runtime.models.presets import embedded
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sightline_runtime.models.dit import DiT, DiTConfig
-
 from tests.oracle import lumina
+
+from sightline_runtime.models.dit import DiT, DiTConfig
 
 
 def randomised(config, seed=0):

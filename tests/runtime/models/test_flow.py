@@ -1,8 +1,11 @@
 """Flow matching is arithmetic: these need no weights."""
 
+from itertools import pairwise
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sightline_runtime.models import flow
 
 
@@ -12,7 +15,7 @@ def test_sigmas_fall_from_one_to_zero(steps):
     levels = flow.sigmas(steps)
     assert len(levels) == steps + 1
     assert (levels[0], levels[-1]) == (1.0, 0.0)
-    assert all(a > b for a, b in zip(levels, levels[1:], strict=False))
+    assert all(a > b for a, b in pairwise(levels))
 
 
 def test_integer_timesteps_floor_the_float32_product():

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+
 from sightline_runtime.errors import ModelError
 from sightline_runtime.models import weights
 

@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sightline_runtime.models.words import Words, build
 from sightline_runtime.world.language import vocabulary
 

@@ -1,8 +1,11 @@
 """Training: deterministic data, resumable at any step, honest losses."""
 
+from itertools import pairwise
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sightline_runtime.models import words as w
 from sightline_runtime.models.words import Words, build
 from sightline_runtime.training import data
@@ -35,7 +38,9 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(tmp_path):
 
 def test_the_same_step_draws_the_same_batch():
     """Data follow from (seed, stage, step); another step or stage draws others."""
-    scenes = [data.sampler(1, stage, step).scene() for stage, step in (("a", 5), ("a", 5), ("a", 6), ("b", 5))]
+    scenes = [
+        data.sampler(1, stage, step).scene() for stage, step in (("a", 5), ("a", 5), ("a", 6), ("b", 5))
+    ]
     assert scenes[0] == scenes[1]
     assert scenes[0] not in scenes[2:]
 
@@ -71,7 +76,9 @@ def test_packed_segments_see_the_prefix_and_themselves_only(seed):
 def test_orthogonalised_matrices_have_singular_values_near_one():
     """Muon's update is nearly orthogonal, wide or tall."""
     for shape in ((20, 50), (50, 20), (30, 30)):
-        values = torch.linalg.svdvals(orthogonalise(torch.randn(shape, generator=torch.Generator().manual_seed(0))))
+        values = torch.linalg.svdvals(
+            orthogonalise(torch.randn(shape, generator=torch.Generator().manual_seed(0)))
+        )
         assert values.max() < 1.3
         assert values.median() > 0.6
 
@@ -98,4 +105,4 @@ def test_the_schedule_warms_up_holds_and_falls():
     assert rates[0] < 0.1
     assert rates[400] == 1.0
     assert rates[-1] < 0.03
-    assert all(a >= b for a, b in zip(rates[40:], rates[41:], strict=False))
+    assert all(a >= b for a, b in pairwise(rates[40:]))

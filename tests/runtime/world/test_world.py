@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sightline_runtime.evaluation import world as evaluation
 from sightline_runtime.testing import FakeRuntime
 from sightline_runtime.world import judge, language, reader, render
@@ -52,7 +53,12 @@ def test_a_sprite_covers_the_area_of_its_shape(shape):
     """Antialiased coverage sums to the shape's area, whatever the sub-pixel place."""
     areas = [render.coverage(shape, 9.0, 11 + part, 11, 22).sum() for part in (0.0, 0.25, 0.5)]
     assert np.ptp(areas) < 0.03 * areas[0]
-    table = {"square": 1.68**2, "circle": np.pi * 0.95**2, "ring": np.pi * (1 - 0.55**2), "diamond": 1.05**2 / 1.25 * 2}
+    table = {
+        "square": 1.68**2,
+        "circle": np.pi * 0.95**2,
+        "ring": np.pi * (1 - 0.55**2),
+        "diamond": 1.05**2 / 1.25 * 2,
+    }
     if shape in table:
         assert areas[0] == pytest.approx(81 * table[shape], rel=0.02)
 

@@ -10,9 +10,10 @@ import threading
 
 import numpy as np
 import pytest
-import sightline as sl
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import sightline as sl
 from sightline.errors import CorruptStoreError, NotFoundError, StaleHeadError, StoreError
 from sightline.store import sweep
 from sightline.store.database import open_store

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
 from sightline.errors import InputError, NotFoundError
 from sightline.store.database import open_store
 from sightline.tree import diff, memo
@@ -14,7 +15,11 @@ from sightline.tree.refs import Refs
 from sightline.tree.steps import Step
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text() | st.floats(allow_nan=False, allow_infinity=False),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.text()
+    | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
@@ -23,9 +28,19 @@ VALUES = st.recursive(
 def step(number, parent=None, **change):
     """A small step."""
     values = {
-        "tool": "add", "version": "1", "args": {"n": number}, "seeds": (number,), "outputs": {}, "usage": {},
-        "status": "done", "fingerprint": "", "recipe": digest(["recipe", number]), "parent": parent,
-        "data_parents": (), "started": 1.5, "ended": 2.5,
+        "tool": "add",
+        "version": "1",
+        "args": {"n": number},
+        "seeds": (number,),
+        "outputs": {},
+        "usage": {},
+        "status": "done",
+        "fingerprint": "",
+        "recipe": digest(["recipe", number]),
+        "parent": parent,
+        "data_parents": (),
+        "started": 1.5,
+        "ended": 2.5,
     }
     return Step(**(values | change))
 
@@ -100,7 +115,9 @@ def test_names_resolve_to_steps():
         store.database.insert_step(made.to_row())
         refs.advance(made.id)
     refs.tag("good", first.id)
-    found = [refs.resolve(name) for name in ("main", "HEAD", "good", "HEAD~1", second.id, second.short, "main~1")]
+    found = [
+        refs.resolve(name) for name in ("main", "HEAD", "good", "HEAD~1", second.id, second.short, "main~1")
+    ]
     assert found == [second.id, second.id, first.id, first.id, second.id, second.id, first.id]
     assert refs.resolve("HEAD~2") is None
     for wrong in ("nope", "HEAD~9", "0" * 64):
