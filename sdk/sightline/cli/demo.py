@@ -61,10 +61,11 @@ def draw_and_edit(s: Session, out: Path, tell: Tell) -> None:
     """Draw a picture and edit it three times."""
     tell("")
     tell("== draw and edit ==")
-    picture = s.generate("a red circle left of a blue square")
+    prompt = "a large red circle left of a large blue square on a gray background"
+    picture = s.generate(prompt)
     picture.save(out / "1-generated.png")
     s.tag("drawn", at=picture)
-    tell(f"  generate  a red circle left of a blue square   seed {picture.seeds[0]}")
+    tell(f"  generate  {prompt}   seed {picture.seeds[0]}")
     tell(f"            planned: {picture.plans[0]}")
     at = picture.image
     steps = ("make the circle green", "make the blue square small", "change the background to black")
