@@ -97,6 +97,8 @@ class FeatureRequest:
     If the messages hold pictures, the last one is the source to edit.
     `steps` (≥ 1) and `guidance` (≥ 0, classifier-free) default to the model's own.
     `preview_every` k > 0 adds a `Preview` of every picture after each k steps.
+    `plans`, one per seed, are drawn instead of what the model would write itself;
+    only models that plan take them.
     """
 
     messages: tuple[Message, ...]
@@ -105,6 +107,7 @@ class FeatureRequest:
     steps: int | None = None
     guidance: float | None = None
     preview_every: int = 0
+    plans: tuple[str, ...] = ()
     deadline: float | None = None
 
 
@@ -141,10 +144,15 @@ class TextResult:
 
 @dataclass(frozen=True)
 class FeatureResult:
-    """Features, one set per seed; `plans` is what the backbone wrote before drawing."""
+    """Features, one set per seed; `plans` is what the backbone wrote before drawing.
+
+    `unchanged`, one per seed, is True where the model found nothing to edit: the
+    features are then the source picture's own.
+    """
 
     features: tuple[Features, ...]
     plans: tuple[str, ...] = ()
+    unchanged: tuple[bool, ...] = ()
     warnings: tuple[str, ...] = ()
     usage: Usage = Usage()
 

@@ -152,9 +152,10 @@ class FakeRuntime:
             raise InputError(f"guidance is {guidance}", hint="use a number of 0 or more")
 
         def work(job: Job[FeatureResult]) -> FeatureResult:
-            drawn = []
+            drawn, unchanged = [], []
             for index, seed in enumerate(request.seeds):
                 picture = self._draw(text, source, seed)
+                unchanged.append(picture is source)
                 for done in range(1, steps + 1):
                     job.check()
                     time.sleep(self.delay / steps)
@@ -163,7 +164,7 @@ class FakeRuntime:
                         job.emit(Preview(index, picture))
                 drawn.append(picture.reshape(_INFO.feature_shape).astype(np.float32))
             usage = Usage(len(text.split()), 0, 0, steps * len(drawn), self.delay)
-            return FeatureResult(tuple(drawn), tuple("" for _ in drawn), usage=usage)
+            return FeatureResult(tuple(drawn), tuple("" for _ in drawn), tuple(unchanged), usage=usage)
 
         return _run(work, slow=self.delay > 0)
 

@@ -5,7 +5,7 @@ a host that only talks to a server never needs torch.
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sightline_runtime.errors import InputError, ModelError
@@ -48,12 +48,7 @@ def load(name: str | Path = DEFAULT_MODEL, *, device: str = "auto") -> Runtime:
             f"a local model needs a package that is not installed: {error.name}",
             hint="pip install 'sightline[local]'",
         ) from error
-    folder = local.embedded_folder() if name == DEFAULT_MODEL else Path(name)
-    if not folder.is_dir():
-        raise InputError(
-            f"there is no model named {str(name)!r}, nor a folder of that name",
-            hint=f"use {DEFAULT_MODEL!r} or the path of a folder that holds config.json",
-        )
+    folder = _folder(name)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     key = (str(folder.resolve()), device)
@@ -61,6 +56,18 @@ def load(name: str | Path = DEFAULT_MODEL, *, device: str = "auto") -> Runtime:
         if key not in _shared:
             _shared[key] = local.LocalRuntime(folder, device=device)
         return _shared[key]
+
+
+def _folder(name: str | Path) -> Path:
+    from sightline_runtime.engine import local
+
+    folder = local.embedded_folder() if name == DEFAULT_MODEL else Path(name)
+    if not folder.is_dir():
+        raise InputError(
+            f"there is no model named {str(name)!r}, nor a folder of that name",
+            hint=f"use {DEFAULT_MODEL!r} or the path of a folder that holds config.json",
+        )
+    return folder
 
 
 class Lazy:
@@ -91,18 +98,33 @@ class Lazy:
         """Do nothing: the model is shared by the whole process."""
 
 
-def evaluate(runtime: Runtime, *, seed: int, n: int, step: Step) -> Mapping[str, object]:
-    """Score a runtime in the world of shapes; `step` is told (part, done, total)."""
-    from sightline_runtime.evaluation import world
+def evaluate(
+    runtime: Runtime, *, seed: int, n: int, step: Step, parts: Sequence[str] = ()
+) -> Mapping[str, object]:
+    """Score a runtime in the world of shapes; `step` is told (part, done, total).
 
-    return world.evaluate(runtime, seed, n, step)
+    `parts` names what to score; by default what the model card gives.
+    """
+    from sightline_runtime.evaluation import suite
+
+    return suite.evaluate(runtime, seed, n, step, parts)
 
 
-def train(folder: Path, preset: str, *, minutes: float | None, export: Path | None, show: Show) -> bool:
+def train(
+    folder: Path,
+    preset: str,
+    *,
+    minutes: float | None,
+    export: Path | None,
+    show: Show,
+    start: str | None = None,
+    stages: Sequence[str] = (),
+) -> bool:
     """Train (or go on training) a model in a folder; gives whether the recipe is complete.
 
     `show` is told (stage, step, steps, seconds left in the stage, losses). With
-    `export` the model so far is written there as a model folder.
+    `export` the model so far is written there as a model folder. A new run begins
+    from nothing, or from the model that `start` names; `stages` picks some of the recipe's.
     """
     import torch
 
@@ -115,6 +137,8 @@ def train(folder: Path, preset: str, *, minutes: float | None, export: Path | No
         device=device,
         seconds=None if minutes is None else 60 * minutes,
         show=lambda r: show(r.stage, r.step, r.steps, r.eta, r.losses),
+        start=None if start is None else _folder(start),
+        stages=stages,
     )
     if export is not None:
         trainer.export(export)

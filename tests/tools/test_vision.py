@@ -41,6 +41,21 @@ def test_edit_changes_what_is_asked_and_says_so(shelf):
     assert (blue.changed, none.changed) == (True, False)
 
 
+def test_an_edit_of_nothing_gives_the_source_itself_and_computes_no_pixels(shelf):
+    """A photograph of any size stays the very same picture where nothing is there to change."""
+    star = vision.generate.run(vision.GenerateArgs(prompt="a red star"), shelf).images[0]
+    large = shelf.save(np.kron(shelf.load(star), np.ones((3, 3, 1), np.uint8)))
+    shelf.runtime.calls.clear()
+    none = vision.edit.run(vision.EditArgs(image=large, instruction="make the ring blue"), shelf)
+    assert none.images == (large,)
+    assert not none.changed
+    assert shelf.runtime.calls == ["generate_features"]
+    sized = vision.edit.run(
+        vision.EditArgs(image=large, instruction="make the ring blue", size=(32, 32)), shelf
+    )
+    assert (sized.images[0].width, sized.images[0].height) == (32, 32)
+
+
 def test_understand_passes_choices_on():
     """Choices come back with probabilities."""
     shelf = Shelf(FakeRuntime())

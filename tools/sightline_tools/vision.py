@@ -107,7 +107,10 @@ class EditArgs(_Sampling):
 
 
 class EditedPictures(Pictures):
-    """Edited pictures, the source, and whether anything differs from it."""
+    """Edited pictures, the source, and whether anything differs from it.
+
+    Where the model finds nothing to change, the picture is the source itself.
+    """
 
     before: Image
     changed: bool
@@ -141,15 +144,17 @@ def understand(args: UnderstandArgs, ctx: ToolContext) -> Answer:
 @tool(version="1", runtime=True, seeded=True)
 def generate(args: GenerateArgs, ctx: ToolContext) -> Pictures:
     """Draw pictures of a prompt."""
-    drawn, images, usage = _draw(ctx, args, (args.prompt,), ())
+    drawn = _features(ctx, args, (args.prompt,), ())
+    images, usage = _painted(ctx, args, drawn, None)
     return Pictures(images=images, plans=drawn.plans, warnings=drawn.warnings, usage=usage)
 
 
-@tool(version="1", runtime=True, seeded=True)
+@tool(version="2", runtime=True, seeded=True)
 def edit(args: EditArgs, ctx: ToolContext) -> EditedPictures:
     """Change a picture as an instruction says and leave the rest as it is."""
     source = on_white(ctx.load(args.image))
-    drawn, images, usage = _draw(ctx, args, (ImageSlot(0), args.instruction), (source,))
+    drawn = _features(ctx, args, (ImageSlot(0), args.instruction), (source,))
+    images, usage = _painted(ctx, args, drawn, args.image if args.size is None else None)
     return EditedPictures(
         images=images,
         before=args.image,
@@ -160,10 +165,10 @@ def edit(args: EditArgs, ctx: ToolContext) -> EditedPictures:
     )
 
 
-def _draw(
+def _features(
     ctx: ToolContext, args: _Sampling, content: tuple[str | ImageSlot, ...], sources: tuple[Pixels, ...]
-) -> tuple[FeatureResult, tuple[Image, ...], ToolUsage]:
-    """Features, then pixels: the two stages of every picture."""
+) -> FeatureResult:
+    """The first stage of every picture."""
     request = FeatureRequest(
         (Message("user", content),),
         ctx.seeds,
@@ -172,10 +177,23 @@ def _draw(
         guidance=args.guidance,
         preview_every=args.preview_every,
     )
-    drawn = ctx.follow(ctx.runtime.generate_features(request))
-    painted = ctx.follow(ctx.runtime.decode_features(DecodeRequest(drawn.features, ctx.seeds, args.size)))
-    images = tuple(ctx.save(pixels) for pixels in painted.images)
-    return drawn, images, ToolUsage.of(drawn.usage + painted.usage)
+    return ctx.follow(ctx.runtime.generate_features(request))
+
+
+def _painted(
+    ctx: ToolContext, args: _Sampling, drawn: FeatureResult, source: Image | None
+) -> tuple[tuple[Image, ...], ToolUsage]:
+    """The second stage; `source` stands for pictures that it leaves unchanged."""
+    same = drawn.unchanged if source is not None else ()
+    todo = [i for i in range(len(drawn.features)) if not (same and same[i])]
+    images, usage = [source] * len(drawn.features), drawn.usage
+    if todo:
+        features, seeds = tuple(drawn.features[i] for i in todo), tuple(ctx.seeds[i] for i in todo)
+        painted = ctx.follow(ctx.runtime.decode_features(DecodeRequest(features, seeds, args.size)))
+        usage += painted.usage
+        for index, pixels in zip(todo, painted.images, strict=True):
+            images[index] = ctx.save(pixels)
+    return tuple(image for image in images if image is not None), ToolUsage.of(usage)
 
 
 def _differs(before: Pixels, after: npt.NDArray[np.uint8]) -> bool:

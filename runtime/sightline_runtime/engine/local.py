@@ -28,6 +28,7 @@ from sightline_runtime.errors import (
 )
 from sightline_runtime.models import weights
 from sightline_runtime.models import words as w
+from sightline_runtime.models.words import NO_CHANGE
 from sightline_runtime.protocol import (
     DecodeRequest,
     EmbedRequest,
@@ -51,7 +52,10 @@ from sightline_runtime.protocol import (
 
 T = TypeVar("T")
 _PLAN_TEMPERATURE = 0.8
+_EDIT_PLAN_TEMPERATURE = 0.5
+"""Lower: what stays open in an edit (the size of a thing to add) varies, what is asked hardly can."""
 _PREVIEW_SEED = 0
+_NOTHING_TO_CHANGE = "the model found nothing in the picture that the instruction would change"
 
 
 class LocalRuntime:
@@ -63,6 +67,7 @@ class LocalRuntime:
         self._model, self._words, fingerprint = weights.load(folder, device)
         config = self._model.config
         self._device = device
+        self._no_change = self._words.ids(NO_CHANGE)
         side = config.clip.image_size
         self._info = RuntimeInfo(
             fingerprint=fingerprint,
@@ -125,24 +130,30 @@ class LocalRuntime:
         _check_sampling(steps, guidance, len(request.seeds))
         ids, unknown = self._prompt(request.messages, w.PLAN)
         source = self._picture(request.messages, request.images)
+        given = self._given_plans(request)
 
         def work(job: Job[FeatureResult], check: Callable[[], None]) -> FeatureResult:
             started = time.monotonic()
             features = self._encode(source)
-            drawn, plans, written = [], [], 0
+            drawn, plans, written, denoised = [], [], 0, 0
             for index, seed in enumerate(request.seeds):
-                prompt, plan, count = self._plan(ids, features, seed, check)
+                plan = given[index] if given else self._plan(ids, features, seed, check)
                 tick = partial(self._drawn, job, check, request, index, steps)
-                result = stages.draw(
-                    self._model, prompt, features, seed=seed, steps=steps, guidance=guidance, tick=tick
-                )
+                if features is not None and plan == self._no_change:
+                    result = features
+                else:
+                    prompt = self._drawable(ids, plan, features)
+                    result = stages.draw(
+                        self._model, prompt, features, seed=seed, steps=steps, guidance=guidance, tick=tick
+                    )
+                    denoised += steps
                 drawn.append(result[0].cpu().numpy())
-                plans.append(plan)
-                written += count
-            usage = Usage(
-                len(ids), written, self._image_tokens(features), steps * len(drawn), _since(started)
-            )
-            return FeatureResult(tuple(drawn), tuple(plans), _warnings(unknown), usage)
+                plans.append(self._words.decode(plan))
+                written += 0 if given else len(plan)
+            unchanged = tuple(features is not None and plan == NO_CHANGE for plan in plans)
+            warnings = _warnings(unknown) + ((_NOTHING_TO_CHANGE,) if any(unchanged) else ())
+            usage = Usage(len(ids), written, self._image_tokens(features), denoised, _since(started))
+            return FeatureResult(tuple(drawn), tuple(plans), unchanged, warnings, usage)
 
         return self._submit(work, request.deadline)
 
@@ -250,7 +261,8 @@ class LocalRuntime:
                 f"the prompt has {len(encoded.ids)} words, the model reads {most}", hint="make it shorter"
             )
         tools = any(message.role == "system" and message.text == "tools" for message in messages)
-        return [w.TOOLS if tools else w.USER, *encoded.ids, header], encoded.unknown
+        known = [index for index in encoded.ids if index != w.UNK] or encoded.ids
+        return [w.TOOLS if tools else w.USER, *known, header], encoded.unknown
 
     def _picture(self, messages: tuple[Message, ...], images: tuple[Pixels, ...]) -> Pixels | None:
         """The last picture that the dialogue shows, None without one."""
@@ -329,26 +341,41 @@ class LocalRuntime:
         )
         return TextResult(best, probabilities[best], probabilities, "stop", warnings, usage)
 
+    def _given_plans(self, request: FeatureRequest) -> list[list[int]]:
+        """The plans that the caller brings, as tokens."""
+        if not request.plans:
+            return []
+        encoded = [self._words.encode(plan) for plan in request.plans]
+        unknown = [word for plan in encoded for word in plan.unknown]
+        if not self._model.config.plans or unknown or len(encoded) != len(request.seeds):
+            raise InputError(
+                f"{len(encoded)} plans for {len(request.seeds)} seeds, with unknown words {unknown}",
+                hint="give one plan per seed, in the words that the model itself plans with",
+            )
+        return [plan.ids for plan in encoded]
+
     def _plan(
         self, ids: list[int], features: Tensor | None, seed: int, check: Callable[[], None]
-    ) -> tuple[list[int], str, int]:
-        """What to draw from: the prompt's plan, or the instruction with its plan after it."""
+    ) -> list[int]:
+        """What the backbone writes before drawing; empty if it does not plan or finds no end."""
         if not self._model.config.plans:
-            return [*ids[:-1], w.DRAW], "", 0
-        temperature = _PLAN_TEMPERATURE if features is None else 0.0
+            return []
         written, _, ended = stages.write(
             self._model,
             ids,
             features,
             limit=self._model.config.max_plan_tokens,
-            temperature=temperature,
+            temperature=_PLAN_TEMPERATURE if features is None else _EDIT_PLAN_TEMPERATURE,
             seed=seed,
             tick=lambda token: check(),
         )
-        if not ended:
-            return [*ids[:-1], w.DRAW], "", len(written)
-        prompt = [w.USER, *written, w.DRAW] if features is None else [*ids, *written, w.DRAW]
-        return prompt, self._words.decode(written), len(written)
+        return written if ended else []
+
+    def _drawable(self, ids: list[int], plan: list[int], features: Tensor | None) -> list[int]:
+        """The prompt of the DiT: the plan alone, or the instruction and its plan."""
+        if not plan:
+            return [*ids[:-1], w.DRAW]
+        return [w.USER, *plan, w.DRAW] if features is None else [*ids, *plan, w.DRAW]
 
     def _drawn(
         self,

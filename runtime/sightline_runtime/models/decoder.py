@@ -16,13 +16,18 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sightline_runtime.models.clip import squared_relu
 from sightline_runtime.models.dit import DiT, DiTConfig
 from sightline_runtime.models.flow import TIMESTEPS
 
 
 @dataclass(frozen=True)
 class DecoderConfig:
-    """Sizes of the pixel decoder; patches overlap where stride < patch."""
+    """Sizes of the pixel decoder; patches overlap where stride < patch.
+
+    `detail_width` is the hidden width of a second, nonlinear way from states to
+    pixels: a linear one of this width has too few degrees of freedom for edges. 0 leaves it out.
+    """
 
     image_size: int = 64
     patch: int = 22
@@ -32,6 +37,7 @@ class DecoderConfig:
     layers: int = 2
     heads: int = 4
     ffn_width: int = 768
+    detail_width: int = 0
 
     @property
     def grid(self) -> int:
@@ -61,6 +67,9 @@ class PixelDecoder(nn.Module):
                 condition_width=config.features,
             )
         )
+        if config.detail_width:
+            self.detail_1 = nn.Linear(config.width, config.detail_width)
+            self.detail_2 = nn.Linear(config.detail_width, channels)
         ones = torch.ones(1, 1, config.image_size, config.image_size)
         folded = self._fold(F.unfold(ones, config.patch, stride=config.stride))
         self.register_buffer("overlap", folded, persistent=False)
@@ -81,5 +90,8 @@ class PixelDecoder(nn.Module):
     ) -> Float[Tensor, "b three side side"]:
         """The clean picture that the network sees in a noisy one."""
         condition = self.dit.prepare(features)
-        patches = self.dit(self.patchify(noisy), sigma * TIMESTEPS, condition, features)
+        states = self.dit.states(self.patchify(noisy), sigma * TIMESTEPS, condition, features)
+        patches = self.dit.norm_out.linear_2(states)
+        if self.config.detail_width:
+            patches = patches + self.detail_2(squared_relu(self.detail_1(states)))
         return self._fold(patches.transpose(1, 2)) / self.overlap

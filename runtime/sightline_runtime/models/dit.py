@@ -16,12 +16,14 @@ d model width, z condition width, h heads, k head width, t time width, s steps.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Complex, Float
 from torch import Tensor, nn
+
+from sightline_runtime.models import flow
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,11 @@ class DiTConfig:
 
     `source_channels` > 0 gives every feature token the features of a source
     picture beside its own (zeros where there is none): how pictures are edited.
+
+    `predicts` "velocity" is the released form. With "features" the network's output
+    is its guess of the clean features, from which the velocity follows; with a source
+    picture one more channel is a gate that mixes the source's token in, so that what
+    an edit leaves alone is copied exactly. Target, path and sampling are the same.
     """
 
     channels: int = 1792
@@ -42,6 +49,12 @@ class DiTConfig:
     ffn_width: int = 4864
     condition_width: int = 3584
     eps: float = 1e-5
+    predicts: Literal["velocity", "features"] = "velocity"
+
+    @property
+    def gated(self) -> bool:
+        """Whether the output holds a gate beside the channels."""
+        return self.predicts == "features" and self.source_channels > 0
 
     @property
     def time_width(self) -> int:
@@ -233,7 +246,7 @@ class DiT(nn.Module):
         self.caption_projection = _Projection(config.condition_width, config.width, config.width)
         self.time_caption_embed = _TimeCaption(config)
         self.layers = cast(Sequence[DiTLayer], nn.ModuleList(DiTLayer(config) for _ in range(config.layers)))
-        self.norm_out = _Projection(config.time_width, config.width, config.channels)
+        self.norm_out = _Projection(config.time_width, config.width, config.channels + config.gated)
         angles = rotary_angles(config.width // config.heads, config.grid)
         self.register_buffer("angles", angles, persistent=False)
 
@@ -267,6 +280,27 @@ class DiT(nn.Module):
         source: Float[Tensor, "b n s"] | None = None,
     ) -> Float[Tensor, "b n c"]:
         """The velocity at (latents, timestep); `source` are the features of a picture to edit."""
+        out: Tensor = self.norm_out.linear_2(self.states(latents, timestep, condition, source))
+        if self.config.predicts == "velocity":
+            return out
+        return flow.velocity(latents, self._clean(out, source), timestep / flow.TIMESTEPS)
+
+    def _clean(self, out: Float[Tensor, "b n o"], source: Tensor | None) -> Float[Tensor, "b n c"]:
+        """The clean features: the source's where the gate is open, the network's own elsewhere."""
+        own = out[..., : self.config.channels]
+        if not self.config.gated or source is None:
+            return own
+        gate = out[..., self.config.channels :].sigmoid()
+        return gate * source + (1 - gate) * own
+
+    def states(
+        self,
+        latents: Float[Tensor, "b n c"],
+        timestep: Float[Tensor, " b"],
+        condition: Condition,
+        source: Float[Tensor, "b n s"] | None = None,
+    ) -> Float[Tensor, "b n d"]:
+        """The normalised and scaled states that the output projection reads."""
         if self.config.source_channels:
             if source is None:
                 source = latents.new_zeros(*latents.shape[:2], self.config.source_channels)
@@ -277,6 +311,5 @@ class DiT(nn.Module):
         for layer, k, v in zip(self.layers, condition.keys, condition.values, strict=True):
             x = layer(x, layer.norm1.linear(embedding), (k, v, condition.mask), self.angles)
         x = F.layer_norm(x, (x.shape[-1],), eps=1e-6)
-        x = x * (1 + self.norm_out.linear_1(embedding).unsqueeze(1))
-        out: Tensor = self.norm_out.linear_2(x)
-        return out
+        scaled: Tensor = x * (1 + self.norm_out.linear_1(embedding).unsqueeze(1))
+        return scaled

@@ -17,6 +17,9 @@ from torch import Tensor
 TIMESTEPS = 1000
 """Timesteps of the training schedule; the network sees numbers in 0 … 1000."""
 
+_LEAST = 0.02
+"""Below this level the velocity is taken as at it: a small error is not to be divided by nothing."""
+
 Latents = Float[Tensor, "b n d"]
 Velocity = Callable[[Tensor, int], Tensor]
 """From latents (b, n, d) and the index of the step to the velocity (b, n, d)."""
@@ -44,6 +47,13 @@ def noised(
     """The point x_σ on the path and the velocity to learn there."""
     level = sigma[:, None, None].to(features.dtype)
     return (1 - level) * features + level * noise, noise - features
+
+
+def velocity(
+    latents: Latents, clean: Float[Tensor, "b n d"], sigma: Float[Tensor, " b"]
+) -> Float[Tensor, "b n d"]:
+    """The velocity that a guess of the clean features implies: (x_σ − features)/σ."""
+    return (latents - clean) / sigma.clamp(min=_LEAST)[:, None, None].to(latents.dtype)
 
 
 def guided(null: Latents, conditional: Latents, guidance: float) -> Float[Tensor, "b n d"]:

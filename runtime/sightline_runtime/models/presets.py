@@ -54,9 +54,15 @@ def _sized(vocabulary: int, width: int, layers: tuple[int, int, int, int], featu
             kv_heads=heads,
             ffn_width=2 * width,
             condition_width=width,
+            predicts="features",
         ),
         decoder=DecoderConfig(
-            features=features, width=width, layers=decoder_layers, heads=heads, ffn_width=2 * width
+            features=features,
+            width=width,
+            layers=decoder_layers,
+            heads=heads,
+            ffn_width=2 * width,
+            detail_width=5 * width // 4,
         ),
     )
 

@@ -84,24 +84,32 @@ def _read_file(path: Path, digest: str) -> dict[str, Tensor]:
         raise ModelError(f"{path} is not a safetensors file: {error}", hint=_REINSTALL) from error
 
 
-def load(folder: Path, device: str = "cpu") -> tuple[UnifiedModel, Words, str]:
-    """Read a model folder: the model in float32 on the device, its tokenizer, its fingerprint.
+def read(folder: Path) -> tuple[UnifiedConfig, dict[str, Tensor], Words, str]:
+    """Read a model folder: configuration, float16 weights by name, tokenizer, fingerprint.
 
-    Raises ModelError if a file is missing, damaged, or does not fit the configuration.
+    Raises ModelError if a file is missing or damaged.
     """
     config, files = _read_config(folder)
     state: dict[str, Tensor] = {}
     for name, digest in files.items():
         state |= _read_file(folder / name, digest)
+    content = json.dumps([config.to_json(), files], sort_keys=True)
+    return config, state, Words.load(folder / "tokenizer.json"), hashlib.sha256(content.encode()).hexdigest()
+
+
+def load(folder: Path, device: str = "cpu") -> tuple[UnifiedModel, Words, str]:
+    """Read a model folder: the model in float32 on the device, its tokenizer, its fingerprint.
+
+    Raises ModelError if a file is missing, damaged, or does not fit the configuration.
+    """
+    config, state, words, fingerprint = read(folder)
     with torch.device("meta"):
         model = UnifiedModel(config)
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     _compare(expected, {name: tuple(tensor.shape) for name, tensor in state.items()})
     model = UnifiedModel(config)
     model.load_state_dict({name: tensor.float() for name, tensor in state.items()})
-    content = json.dumps([config.to_json(), files], sort_keys=True)
-    fingerprint = hashlib.sha256(content.encode()).hexdigest()
-    return model.to(device).eval(), Words.load(folder / "tokenizer.json"), fingerprint
+    return model.to(device).eval(), words, fingerprint
 
 
 def _compare(expected: dict[str, tuple[int, ...]], found: dict[str, tuple[int, ...]]) -> None:

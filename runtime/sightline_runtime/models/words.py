@@ -15,17 +15,54 @@ from sightline_runtime.errors import ModelError
 SPECIAL = ("<pad>", "<unk>", "<user>", "<tools>", "<assistant>", "<plan>", "<draw>", "<end>")
 PAD, UNK, USER, TOOLS, ASSISTANT, PLAN, DRAW, END = range(len(SPECIAL))
 
-SPELLINGS = {
-    "0": "zero",
-    "1": "one",
-    "2": "two",
-    "3": "three",
-    "4": "four",
-    "colour": "color",
-    "grey": "gray",
-    "centre": "center",
-}
-"""Other spellings of words in the vocabulary."""
+NO_CHANGE = "nothing"
+"""The plan of an edit that has nothing to change."""
+
+SPELLINGS = (
+    (r"'s\b", " is"),
+    (r"[^\w\s?,()]", " "),
+    (r"\b0\b", "zero"),
+    (r"\b1\b", "one"),
+    (r"\b2\b", "two"),
+    (r"\b3\b", "three"),
+    (r"\b4\b", "four"),
+    (r"\b(re)?colour", "color"),
+    (r"\bgrey\b", "gray"),
+    (r"\b(violet|lilac|magenta)\b", "purple"),
+    (r"\b(turquoise|aqua)\b", "cyan"),
+    (r"\bcentre\b", "center"),
+    (r"\b(disc|disk|dot|ball)(?=s?\b)", "circle"),
+    (r"\bboxes\b", "squares"),
+    (r"\bbox\b", "square"),
+    (r"\brhombus(es)?\b", "diamond"),
+    (r"\b(shapes|things|items)\b(?= (are|in))", "objects"),
+    (r"\b(thing|item)\b", "object"),
+    (r"\b(tiny|little|smaller)\b", "small"),
+    (r"\b(huge|larger|bigger)\b", "large"),
+    (r"(?<!how )\bbig\b", "large"),
+    (r"\bhow large\b", "how big"),
+    (r"\b(delete|erase)\b", "remove"),
+    (r"\b(put|insert|place) (?=an? )", "add "),
+    (r"\b(put|place) (?=the )", "move "),
+    (r"\b(turn|change|make|transform)\b(?=(?!.*background).* into an? )", "replace"),
+    (r"\b(turn|make)\b(?=.*background.* into )", "change"),
+    (r"\binto\b(?= an? )", "with"),
+    (r"\binto\b", "to"),
+    (r"\b(turn|color|paint)\b(?= the )", "make"),
+    (r"\bset\b(?= the )", "change"),
+    (r"\b(image|photo|drawing)\b", "picture"),
+    (r"\b(could|would) you\b", "can you"),
+    (r"\bupper\b", "top"),
+    (r"\blower\b", "bottom"),
+    (r"\bin the middle\b", "in the center"),
+    (r"(?<=\btop |\bbottom )middle\b", "center"),
+    (r"\bcenter (?=left|right)", "middle "),
+    (r"\b(in|on) the (?=top|bottom|middle)", "at the "),
+    (r"\b(to|on) the (?=(left|right) of)", ""),
+    (r"\b(under|beneath|underneath)\b", "below"),
+    (r"\bover\b", "above"),
+)
+"""Other words and turns for what the vocabulary says, as patterns in the order they apply."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +77,7 @@ def build(words: list[str]) -> Tokenizer:
     """Make the tokenizer of a vocabulary."""
     vocabulary = {word: index for index, word in enumerate([*SPECIAL, *words])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    spellings = [normalizers.Replace(Regex(rf"\b{old}\b"), new) for old, new in SPELLINGS.items()]
+    spellings = [normalizers.Replace(Regex(old), new) for old, new in SPELLINGS]
     tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *spellings])
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     return tokenizer
@@ -74,6 +111,15 @@ class Words:
             token for token, index in zip(self._pieces(text), encoding.ids, strict=False) if index == UNK
         ]
         return Encoded(list(encoding.ids), tuple(dict.fromkeys(missing)))
+
+    def vocabulary(self) -> list[str]:
+        """Every token, in the order of ids."""
+        return [str(self._tokenizer.id_to_token(index)) for index in range(self.size)]
+
+    def index(self, token: str) -> int | None:
+        """The id of a token, None if it is not in the vocabulary."""
+        found: int | None = self._tokenizer.token_to_id(token)
+        return found
 
     def ids(self, text: str) -> list[int]:
         """The ids alone."""

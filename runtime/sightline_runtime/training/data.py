@@ -4,7 +4,7 @@ Nothing is stored between steps, so a training that resumes at step k goes on
 with exactly the data it would have seen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,13 +13,13 @@ from torch import Tensor
 
 from sightline_runtime.models import words as w
 from sightline_runtime.models.words import Words
-from sightline_runtime.world import language
-from sightline_runtime.world.language import Edit
+from sightline_runtime.world import dialogue, language, phrasing
+from sightline_runtime.world.language import Edit, Question
 from sightline_runtime.world.render import render
-from sightline_runtime.world.scenes import Scene, SceneSampler, Thing
+from sightline_runtime.world.scenes import COLORS, SHAPES, Scene, SceneSampler, Thing
 
 QUESTION_WEIGHTS = {
-    "relation": 4.0,
+    "relation": 8.0,
     "place": 3.0,
     "existence": 1.5,
     "count_shape": 1.5,
@@ -49,10 +49,14 @@ def crowded(world: SceneSampler, count: int) -> list[Scene]:
 
 @dataclass(frozen=True)
 class Segment:
-    """One exchange: token ids, of which those from `answer` on are learnt."""
+    """One exchange: token ids, of which those from `answer` on are learnt.
+
+    `named` are places of tokens that name a thing of the picture, and the thing's cell.
+    """
 
     ids: list[int]
     answer: int
+    named: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,18 +64,31 @@ class Rows:
     """Token rows of a prefix and independent segments.
 
     `ids` (b, l), `segment` (b, l) numbers (0 the prefix, −1 padding), `position`
-    (b, l) rotary positions, `learn` (b, l) where the token is a learnt answer.
+    (b, l) rotary positions, `learn` (b, l) where the token is a learnt answer,
+    `cell` (b, l) the cell of the thing that a token names, −1 where it names none.
     """
 
     ids: Tensor
     segment: Tensor
     position: Tensor
     learn: Tensor
+    cell: Tensor
 
 
-def _segment(words: Words, text: str, header: int, answer: str) -> Segment:
+def _segment(words: Words, text: str, header: int, answer: str, scene: Scene | None = None) -> Segment:
     before = [*words.ids(text), header]
-    return Segment([*before, *words.ids(answer), w.END], len(before))
+    named = () if scene is None else tuple(_named(text.split(), scene))
+    return Segment([*before, *words.ids(answer), w.END], len(before), named)
+
+
+def _named(text: list[str], scene: Scene) -> Iterator[tuple[int, int]]:
+    """Where shape words fit one thing of the scene only, with the colour before them, and its cell."""
+    for place, word in enumerate(text):
+        if word in SHAPES:
+            color = text[place - 1] if place and text[place - 1] in COLORS else None
+            found = scene.matching(shape=word, color=color)
+            if len(found) == 1:
+                yield place, found[0].cell
 
 
 def picture_segments(world: SceneSampler, words: Words, scene: Scene, questions: int) -> list[Segment]:
@@ -80,26 +97,41 @@ def picture_segments(world: SceneSampler, words: Words, scene: Scene, questions:
     weights = np.array([QUESTION_WEIGHTS.get(kind, 1.0) for kind in kinds])
     segments = []
     for kind in world.rng.choice(kinds, questions, p=weights / weights.sum()):
-        asked = language.question(world, scene, str(kind))
-        if asked:
-            segments.append(_segment(words, asked.text, w.ASSISTANT, asked.answer))
-    if world.maybe(0.4):
+        if asked := _asked(world, scene, str(kind)):
+            segments.append(_segment(words, asked.text, w.ASSISTANT, asked.answer, scene))
+    if world.maybe(0.3):
         segments.append(_segment(words, "", w.PLAN, language.plan(scene)))
-    change = language.edit_of(world, scene, world.choice(language.EDIT_KINDS)) if world.maybe(0.8) else None
-    if change:
-        segments.append(_segment(words, change.instruction, w.PLAN, language.edit_plan(change)))
+    if change := _changed(world, scene):
+        segments.append(_segment(words, change.instruction, w.PLAN, language.edit_plan(change), scene))
     return segments
+
+
+def _asked(world: SceneSampler, scene: Scene, kind: str) -> Question | None:
+    """A question of the world's own language, now and then of the wider one or about nothing there."""
+    draw = world.rng.random()
+    if draw < 0.3:
+        return phrasing.question(world, scene)
+    return phrasing.unanswerable(world, scene) if draw < 0.36 else language.question(world, scene, kind)
+
+
+def _changed(world: SceneSampler, scene: Scene) -> Edit | None:
+    """An edit of the scene, half of them in the wider language, one in twelve impossible."""
+    draw = world.rng.random()
+    if draw < 0.5:
+        return language.edit_of(world, scene, world.choice(language.EDIT_KINDS))
+    change = phrasing.impossible(world, scene) if draw < 0.58 else phrasing.instruction_on(world, scene)
+    return change and phrasing.politely(world, change)
 
 
 def prompt_segments(world: SceneSampler, words: Words, count: int) -> list[Segment]:
     """Prompts with plans that satisfy them."""
-    drawn = [language.any_prompt(world) for _ in range(count)]
+    drawn = [phrasing.prompt(world) if world.maybe(0.5) else language.any_prompt(world) for _ in range(count)]
     return [_segment(words, text, w.PLAN, language.plan(scene)) for text, scene in drawn]
 
 
 def call_segments(world: SceneSampler, words: Words, count: int) -> list[Segment]:
     """Lines of dialogue with the tool calls they ask for."""
-    lines = [language.tool_call(world) for _ in range(count)]
+    lines = [dialogue.tool_call(world) for _ in range(count)]
     return [_segment(words, line, w.ASSISTANT, call) for line, call in lines]
 
 
@@ -112,7 +144,7 @@ def pack(prefix: Sequence[int], image_tokens: int, rows: Sequence[list[Segment]]
     width = start + max(sum(len(segment.ids) for segment in row) for row in rows)
     ids = torch.full((len(rows), width), w.PAD)
     segment, position = torch.full_like(ids, -1), torch.zeros_like(ids)
-    learn = torch.zeros_like(ids, dtype=torch.bool)
+    learn, cell = torch.zeros_like(ids, dtype=torch.bool), torch.full_like(ids, -1)
     for index, row in enumerate(rows):
         ids[index, : len(prefix)] = torch.tensor(prefix)
         segment[index, :start] = 0
@@ -124,8 +156,10 @@ def pack(prefix: Sequence[int], image_tokens: int, rows: Sequence[list[Segment]]
             segment[index, at:end] = number
             position[index, at:end] = torch.arange(start, start + len(part.ids))
             learn[index, at + part.answer : end] = True
+            for place, where in part.named:
+                cell[index, at + place] = where
             at = end
-    return Rows(ids, segment, position, learn)
+    return Rows(ids, segment, position, learn, cell)
 
 
 def visible(rows: Rows) -> Tensor:
@@ -157,7 +191,7 @@ def _shifted(world: SceneSampler, thing: Thing) -> Thing:
 
 def drawing(world: SceneSampler, words: Words, draws: int) -> Drawing:
     """A full description, as plans are, and pictures of it; sometimes a looser prompt."""
-    text, scene = language.any_prompt(world)
+    text, scene = phrasing.plain_prompt(world)
     if world.maybe(0.85):
         text = language.plan(scene)
     ids = [w.USER, *words.ids(text), w.DRAW]
@@ -166,7 +200,8 @@ def drawing(world: SceneSampler, words: Words, draws: int) -> Drawing:
 
 def editing(world: SceneSampler, words: Words, draws: int, planned: float) -> Drawing:
     """An instruction (with its plan, mostly), the source and the picture after the edit."""
-    change: Edit = language.edit(world, world.choice(language.EDIT_KINDS))
+    wide = world.maybe(0.3)
+    change = phrasing.instruction(world) if wide else language.edit(world, world.choice(language.EDIT_KINDS))
     ids = [w.USER, *words.ids(change.instruction)]
     if world.maybe(planned):
         ids += [w.PLAN, *words.ids(language.edit_plan(change))]

@@ -1,6 +1,7 @@
 """The recipe of each preset: stages in the paper's order, as data."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from sightline_runtime.training.objectives import Sizes
 
@@ -23,17 +24,24 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All stages and the size of their steps."""
+    """All stages and the size of their steps; `model` names the sizes of the model."""
 
     stages: tuple[Stage, ...]
     sizes: Sizes
+    model: str = "cpu"
     seed: int = 1
+
+    def only(self, names: Sequence[str]) -> "Recipe":
+        """The same recipe with the named stages alone, all of them if none is named."""
+        return replace(
+            self, stages=tuple(stage for stage in self.stages if stage.name in (names or stage.name))
+        )
 
 
 def _stages(clip: int, understanding: int, drawing: int, decoder: int) -> tuple[Stage, ...]:
     return (
         Stage("clip", ("clip", "decoder", "tower"), clip, 0.01, 1e-3),
-        Stage("understanding", ("backbone", "projector"), understanding, 0.02, 2e-3),
+        Stage("understanding", ("backbone", "projector", "tower"), understanding, 0.02, 2e-3),
         Stage("drawing", ("queries", "dit"), drawing, 0.02, 2e-3, 0.998),
         Stage("decoder", ("decoder",), decoder, 0.01, 1e-3, 0.995),
     )
@@ -41,12 +49,23 @@ def _stages(clip: int, understanding: int, drawing: int, decoder: int) -> tuple[
 
 RECIPES = {
     "cpu": Recipe(_stages(700, 1300, 1100, 900), Sizes()),
+    # more of the later stages on a model that `--start` names: how the shipped weights go on
+    "refine": Recipe(
+        (
+            Stage("decoder", ("decoder",), 1300, 0.01, 1e-3, 0.995),
+            Stage("understanding", ("backbone", "projector", "tower"), 1000, 0.015, 1.5e-3, 0.995),
+            Stage("drawing", ("queries", "dit"), 2200, 0.02, 2e-3, 0.998),
+        ),
+        Sizes(),
+    ),
     "gpu": Recipe(
         _stages(6000, 12000, 12000, 3000),
         Sizes(pictures=512, contrast=128, question_rows=96, text_rows=36, prompts=128, edits=112),
+        "gpu",
     ),
     "tiny": Recipe(
         _stages(4, 4, 4, 2),
         Sizes(pictures=8, contrast=4, question_rows=4, questions=2, text_rows=3, prompts=3, draws=2, edits=2),
+        "tiny",
     ),
 }

@@ -9,7 +9,7 @@ that an uninterrupted one would.
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from sightline_runtime.errors import ModelError
 from sightline_runtime.models import weights
 from sightline_runtime.models.presets import PRESETS
 from sightline_runtime.models.unified import UnifiedModel
@@ -58,22 +59,50 @@ def initialise(model: UnifiedModel) -> None:
                 gate.fill_(0.5)
         nn.init.zeros_(dit.norm_out.linear_1.weight)
         nn.init.zeros_(dit.norm_out.linear_1.bias)
+    nn.init.zeros_(model.decoder.detail_2.weight)
     nn.init.normal_(model.backbone.embed_tokens.weight, std=0.05)
 
 
+def warm(model: UnifiedModel, words: Words, start: Path) -> None:
+    """Begin from a model folder: weights by name, word embeddings by word.
+
+    What is new or has another shape keeps its fresh values.
+    """
+    _, state, old, _ = weights.read(start)
+    mine, name = model.state_dict(), "backbone.embed_tokens.weight"
+    words_before = state.pop(name).float()
+    fitting = {
+        n: tensor.float() for n, tensor in state.items() if n in mine and tensor.shape == mine[n].shape
+    }
+    if len(fitting) < len(state) / 2 or words_before.shape[1] != mine[name].shape[1]:
+        raise ModelError(f"{start} has another form than the preset", hint="start from a model of the preset")
+    for index, word in enumerate(words.vocabulary()):
+        if (known := old.index(word)) is not None:
+            mine[name][index] = words_before[known]
+    model.load_state_dict(mine | fitting)
+
+
 class Trainer:
-    """One training run in a folder."""
+    """One training run in a folder; a new run may start from a model folder."""
 
     def __init__(
-        self, folder: Path, preset: str, *, device: str = "cpu", recipe: Recipe | None = None
+        self,
+        folder: Path,
+        preset: str,
+        *,
+        device: str = "cpu",
+        recipe: Recipe | None = None,
+        start: Path | None = None,
     ) -> None:
         self.folder, self.preset, self.device = folder, preset, device
         self.recipe = recipe or RECIPES[preset]
         torch.manual_seed(self.recipe.seed)
         self.words = Words(build(vocabulary()))
-        self.model = UnifiedModel(PRESETS[preset](self.words.size))
+        self.model = UnifiedModel(PRESETS[self.recipe.model](self.words.size))
         initialise(self.model)
-        self.tower = objectives.TextTower(self.words.size, self.model.config.clip.output_width)
+        self.tower = objectives.TextTower(
+            self.words.size, self.model.config.clip.output_width, self.model.config.backbone.width
+        )
         self.stage_index, self.step = 0, 0
         self.seconds: dict[str, float] = {}
         self.optimizer: MuonAdam | None = None
@@ -81,6 +110,8 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / "progress.json").exists():
             self._resume()
+        elif start is not None:
+            warm(self.model, self.words, start)
         self.model.to(device)
         self.tower.to(device)
 
@@ -130,7 +161,7 @@ class Trainer:
         if stage.name == "clip":
             return objectives.clip_loss(self.model, self.tower, self.words, world, self.step, sizes)
         if stage.name == "understanding":
-            return objectives.understanding_loss(self.model, self.words, world, sizes)
+            return objectives.understanding_loss(self.model, self.tower, self.words, world, sizes)
         if stage.name == "drawing":
             return objectives.drawing_loss(self.model, self.words, world, sizes)
         return objectives.decoder_loss(self.model, world, sizes)
@@ -239,10 +270,20 @@ def assert_finite(losses: dict[str, float], stage: str, step: int) -> None:
 
 
 def train(
-    folder: Path, preset: str, *, device: str, seconds: float | None, show: Callable[[Report], None]
+    folder: Path,
+    preset: str,
+    *,
+    device: str,
+    seconds: float | None,
+    show: Callable[[Report], None],
+    start: Path | None = None,
+    stages: Sequence[str] = (),
 ) -> Trainer:
-    """Run (or resume) a training in a folder, calling `show` after each step."""
-    trainer = Trainer(folder, preset, device=device)
+    """Run (or resume) a training in a folder, calling `show` after each step.
+
+    `start` is the model folder that a new run begins from; `stages` picks stages of the recipe.
+    """
+    trainer = Trainer(folder, preset, device=device, recipe=RECIPES[preset].only(stages), start=start)
     for report in trainer.run(seconds):
         show(report)
     return trainer

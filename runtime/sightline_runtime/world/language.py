@@ -357,8 +357,11 @@ def edit(world: SceneSampler, kind: str) -> Edit:
 
 
 def edit_plan(change: Edit) -> str:
-    """What an edit changes, as the backbone writes it before drawing: only the differing places."""
-    if change.kind == "background":
+    """What an edit changes, as the backbone writes it before drawing: only the differing places.
+
+    "nothing" where nothing is to be changed.
+    """
+    if change.source.background != change.target.background:
         return f"on a {change.target.background} background"
     before = {thing.cell: thing for thing in change.source.things}
     after = {thing.cell: thing for thing in change.target.things}
@@ -367,47 +370,18 @@ def edit_plan(change: Edit) -> str:
         if before.get(cell) != after.get(cell):
             name = phrase(after[cell]) if cell in after else "nothing"
             parts.append(f"{name} {place(cell)}")
-    return joined(parts)
-
-
-# --- tool calls ----------------------------------------------------------------------------------
-
-_ASKS = (
-    "draw {}",
-    "paint {}",
-    "show me {}",
-    "create {}",
-    "generate {}",
-    "please draw {}",
-    "make a picture of {}",
-)
-_UNDOS = ("undo", "undo that", "go back", "please undo that", "take that back", "go back one step")
-
-
-def tool_call(world: SceneSampler) -> tuple[str, str]:
-    """A line of dialogue and the tool call it asks for: 'edit ( make the star red )'."""
-    kind = world.rng.random()
-    if kind < 0.35:
-        text, _ = any_prompt(world)
-        return world.choice(_ASKS).format(text), f"generate ( {text} )"
-    if kind < 0.65:
-        change = edit(world, world.choice(EDIT_KINDS)).instruction
-        return (f"please {change}" if world.rng.random() < 0.3 else change), f"edit ( {change} )"
-    if kind < 0.9:
-        scene = world.scene()
-        asked = question(world, scene, world.choice(QUESTION_TYPES)) or _count_objects(world, scene)
-        return asked.text, f"understand ( {asked.text} )"
-    return world.choice(_UNDOS), "undo ( )"
+    return joined(parts) or "nothing"
 
 
 def vocabulary() -> list[str]:
     """Every word the world's language uses, in a fixed order."""
     words = " ".join(
         [
-            "a an the on in at of to is are there and , ? ( ) . with it",
+            "a an the on in at of to is are there and , ? ( ) with it",
             "objects object background what which color shape how many big where",
             "make change add remove replace move please draw paint show me create generate picture",
             "undo that go back one step take edit understand yes no nothing left right above below",
+            "any can you i want now",
             "top center bottom middle",
             *SHAPES,
             *(plural(shape) for shape in SHAPES),

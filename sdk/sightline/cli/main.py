@@ -179,7 +179,9 @@ def train_embedded(
     run: Annotated[Path, typer.Option(help="folder of the run; goes on where it stopped")] = Path(
         "training-run"
     ),
-    preset: Annotated[str, typer.Option(help="cpu, gpu, or tiny")] = "cpu",
+    preset: Annotated[str, typer.Option(help="cpu, gpu, refine, or tiny")] = "cpu",
+    start: Annotated[str | None, typer.Option(help="model that a new run begins from")] = None,
+    stage: Annotated[list[str] | None, typer.Option(help="one stage alone; repeat for more")] = None,
     minutes: Annotated[float | None, typer.Option(help="stop after so many minutes")] = None,
     export: Annotated[Path | None, typer.Option(help="write the model so far to this folder")] = None,
 ) -> None:
@@ -192,7 +194,9 @@ def train_embedded(
             if done % 50 == 0:
                 told.print(f"{stage} {done}/{total}, {eta / 60:.0f} min left: {shown}", markup=False)
 
-        done = connect.train(run, preset, minutes=minutes, export=export, show=show)
+        done = connect.train(
+            run, preset, minutes=minutes, export=export, show=show, start=start, stages=stage or ()
+        )
     sys.stdout.write("trained\n" if done else "stopped; call again to go on\n")
 
 
@@ -200,6 +204,7 @@ def train_embedded(
 def eval_world(
     seed: Annotated[int, typer.Option(help="seed of the held-out scenes")] = 0,
     n: Annotated[int, typer.Option(help="pictures or questions of each type")] = 40,
+    part: Annotated[list[str] | None, typer.Option(help="one part alone; repeat for more")] = None,
     model: Model = connect.DEFAULT_MODEL,
     as_json: AsJson = False,
 ) -> None:
@@ -207,7 +212,7 @@ def eval_world(
     if n < 1:
         raise typer.BadParameter("n must be at least 1")
     with progress() as step:
-        scores = connect.evaluate(connect.load(model), seed=seed, n=n, step=step)
+        scores = connect.evaluate(connect.load(model), seed=seed, n=n, step=step, parts=part or ())
     say(as_json, scores, json.dumps(scores, indent=1))
 
 

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from sightline_runtime.engine import noise
 from sightline_runtime.engine.local import LocalRuntime
 from sightline_runtime.errors import DeadlineError, EngineError, InputError
-from sightline_runtime.protocol import DecodeRequest, FeatureRequest, ImageSlot, Message, Preview, TextRequest
+from sightline_runtime.protocol import (
+    DecodeRequest,
+    EmbedRequest,
+    FeatureRequest,
+    ImageSlot,
+    Message,
+    Preview,
+    TextRequest,
+)
 
 SAY = (Message("user", ("a red star",)),)
 
@@ -106,6 +114,44 @@ def test_pictures_of_any_size_are_read(local):
             local.generate_text(TextRequest((message,), (picture,), max_tokens=2)).result().usage.image_tokens
             == 9
         )
+
+
+def test_a_given_plan_is_drawn_instead_of_the_models_own(local):
+    """The plan comes back in the result, and another plan draws other features."""
+    draws = [
+        local.generate_features(FeatureRequest(SAY, (1,), steps=2, plans=(plan,))).result()
+        for plan in ("a small red star in the center", "a large blue ring at the top left")
+    ]
+    assert draws[0].plans == ("a small red star in the center",)
+    assert not np.array_equal(draws[0].features[0], draws[1].features[0])
+
+
+@pytest.mark.parametrize("plans", [("a star", "a ring"), ("a zebra",)])
+def test_plans_that_do_not_fit_are_refused(local, plans):
+    """One plan a seed, in the model's words."""
+    with pytest.raises(InputError, match="plans"):
+        local.generate_features(FeatureRequest(SAY, (1,), plans=plans))
+
+
+def test_a_plan_of_nothing_leaves_the_source_as_it_is(local):
+    """The features are the source's own, no denoising step is run, and the result says so."""
+    picture = np.full((64, 64, 3), 200, np.uint8)
+    message = Message("user", (ImageSlot(0), "make the star red"))
+    drawn = local.generate_features(FeatureRequest((message,), (1,), (picture,), plans=("nothing",))).result()
+    source = local.embed_images(EmbedRequest((picture,))).result().features[0]
+    assert np.array_equal(drawn.features[0], source)
+    assert drawn.unchanged == (True,)
+    assert drawn.usage.diffusion_steps == 0
+    assert "nothing" in drawn.warnings[0]
+
+
+def test_unknown_words_change_nothing_else(local):
+    """A word that is warned of is ignored: the picture is that of the prompt without it."""
+    with_it, without = (
+        local.generate_features(FeatureRequest((Message("user", (text,)),), (1,), steps=1)).result()
+        for text in ("a shiny red star", "a red star")
+    )
+    assert np.array_equal(with_it.features[0], without.features[0])
 
 
 @pytest.mark.parametrize("picture", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)])

@@ -1,5 +1,7 @@
 """The DiT against plain mathematics, and its optimised paths against its plain one."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -79,6 +81,29 @@ def test_no_source_is_a_source_of_zeros():
         other = model(latents, torch.tensor([1.0]), condition, torch.ones(1, 9, 4))
     assert torch.equal(none, zeros)
     assert not torch.allclose(none, other)
+
+
+def test_an_open_gate_copies_the_source_exactly():
+    """With the gate wide open the path leads to the source, whatever else the network says."""
+    config = replace(sized(source=6), predicts="features")
+    model = randomised(config)
+    with torch.no_grad():
+        model.norm_out.linear_2.weight[6:] = 0
+        model.norm_out.linear_2.bias[6:] = 100
+        source, latents = torch.randn(1, 9, 6), torch.randn(1, 9, 6)
+        speed = model(latents, torch.tensor([400.0]), model.prepare(torch.randn(1, 2, 20)), source)
+    assert torch.allclose(latents - 0.4 * speed, source, atol=1e-5)
+
+
+def test_without_a_source_the_gate_counts_for_nothing():
+    """Drawing does not read the gate: its bias changes no velocity."""
+    model = randomised(replace(sized(source=6), predicts="features"))
+    latents, condition = torch.randn(1, 9, 6), model.prepare(torch.randn(1, 2, 20))
+    with torch.no_grad():
+        before = model(latents, torch.tensor([400.0]), condition)
+        model.norm_out.linear_2.bias[6:] = 100
+        after = model(latents, torch.tensor([400.0]), condition)
+    assert torch.equal(before, after)
 
 
 @pytest.mark.parametrize(("condition_width", "parameters"), [(2048, 1_362_257_824), (3584, 1_365_010_336)])

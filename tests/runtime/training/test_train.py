@@ -1,17 +1,24 @@
 """Training: deterministic data, resumable at any step, honest losses."""
 
+from dataclasses import replace
 from itertools import pairwise
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sightline_runtime.engine.local import embedded_folder
+from sightline_runtime.errors import ModelError
+from sightline_runtime.models import weights
 from sightline_runtime.models import words as w
 from sightline_runtime.models.words import Words, build
 from sightline_runtime.training import data
 from sightline_runtime.training.optimizer import MuonAdam, orthogonalise, schedule
+from sightline_runtime.training.recipes import RECIPES
 from sightline_runtime.training.train import Trainer
 from sightline_runtime.world.language import vocabulary
+from sightline_runtime.world.scenes import Scene, Thing
 
 WORDS = Words(build(vocabulary()))
 
@@ -36,6 +43,47 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(tmp_path):
     assert torch.allclose(state(part), state(whole), atol=1e-6)
 
 
+def test_a_warm_start_takes_weights_by_name_and_words_by_word(tmp_path):
+    """A run that starts from a model folder has its weights; new words keep their fresh embeddings."""
+    first = Trainer(tmp_path / "first", "tiny")
+    first.export(tmp_path / "model")
+    config, saved, old, _ = weights.read(tmp_path / "model")
+    fewer = Words(build([word for word in vocabulary() if word != "star"]))
+    name = "backbone.embed_tokens.weight"
+    rows = [index for index, word in enumerate(old.vocabulary()) if word != "star"]
+    weights.save(tmp_path / "fewer", config, saved | {name: saved[name][rows]}, fewer)
+    warm = Trainer(tmp_path / "warm", "tiny", start=tmp_path / "fewer")
+    found = warm.model.state_dict()
+    for word in ("red", "heart"):
+        assert torch.equal(found[name][warm.words.index(word)], saved[name][old.index(word)].float())
+    assert torch.equal(found["dit.norm_out.linear_2.weight"], saved["dit.norm_out.linear_2.weight"].float())
+    assert found[name].isfinite().all()
+
+
+def test_a_model_of_another_form_is_no_start(tmp_path):
+    """A warm start from other sizes is a ModelError, not a half-filled model."""
+    with pytest.raises(ModelError, match="another form"):
+        Trainer(tmp_path / "run", "tiny", start=embedded_folder())
+
+
+def test_stages_can_be_run_alone():
+    """A recipe gives the named stages in its own order, or all of them."""
+    names = [stage.name for stage in RECIPES["cpu"].only(["decoder", "clip"]).stages]
+    assert names == ["clip", "decoder"]
+    assert RECIPES["cpu"].only([]) == RECIPES["cpu"]
+
+
+def test_words_that_name_a_thing_carry_its_cell():
+    """A shape word is labelled with the cell of the one thing that it and the colour before it fit."""
+    scene = Scene("white", (Thing("star", "red", "small", 2), Thing("star", "blue", "small", 7)))
+    world = data.sampler(1, "named", 0)
+    segments = [s for _ in range(40) for s in data.picture_segments(world, WORDS, scene, 4)]
+    cells = {WORDS.decode(s.ids[max(at - 1, 0) : at + 1]): cell for s in segments for at, cell in s.named}
+    assert cells["red star"] == 2
+    assert cells["blue star"] == 7
+    assert "the star" not in cells
+
+
 def test_the_same_step_draws_the_same_batch():
     """Data follow from (seed, stage, step); another step or stage draws others."""
     scenes = [
@@ -47,10 +95,6 @@ def test_the_same_step_draws_the_same_batch():
 
 def test_training_learns(tmp_path):
     """A few dozen steps of the understanding stage bring the loss down."""
-    from dataclasses import replace
-
-    from sightline_runtime.training.recipes import RECIPES
-
     tiny = RECIPES["tiny"]
     recipe = replace(tiny, stages=(replace(tiny.stages[1], steps=40),))
     losses = [report.losses["answers"] for report in Trainer(tmp_path, "tiny", recipe=recipe).run()]

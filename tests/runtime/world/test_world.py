@@ -5,9 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sightline_runtime.errors import InputError
+from sightline_runtime.evaluation import suite
 from sightline_runtime.evaluation import world as evaluation
+from sightline_runtime.evaluation.scores import Tally
 from sightline_runtime.testing import FakeRuntime
-from sightline_runtime.world import judge, language, reader, render
+from sightline_runtime.world import dialogue, judge, language, reader, render
 from sightline_runtime.world.scenes import HELD_OUT_PAIRS, JITTER, SHAPES, Scene, SceneSampler, Thing
 
 SEEDS = st.integers(0, 2**31)
@@ -92,7 +95,7 @@ def test_every_word_is_in_the_vocabulary(seed):
     """No sentence of the world needs a word that the tokenizer lacks."""
     world, known = SceneSampler(seed, held_out=False), set(language.vocabulary())
     change = language.edit(world, world.choice(language.EDIT_KINDS))
-    line, call = language.tool_call(world)
+    line, call = dialogue.tool_call(world)
     prompt, scene = language.any_prompt(world)
     said = [prompt, language.plan(scene), change.instruction, language.edit_plan(change), line, call]
     assert {word for text in said for word in text.split()} <= known
@@ -123,7 +126,7 @@ def test_a_wrong_picture_is_not_accepted():
 
 def test_the_rule_based_runtime_scores_full_marks():
     """The whole evaluation, on a runtime that does everything right, gives 1."""
-    scores = evaluation.evaluate(FakeRuntime(), 3, 6, lambda *_: None, ["generation", "questions"])
+    scores = suite.evaluate(FakeRuntime(), 3, 6, lambda *_: None, ["generation", "questions"])
     assert scores["generation"]["mean"] == 1.0
     assert scores["questions"]["mean"] == 1.0
 
@@ -135,17 +138,34 @@ def test_a_runtime_that_ignores_the_request_scores_near_nothing():
         def _draw(self, text, source, seed):
             return render.paint(Scene("white", (Thing("star", "red", "large", 4),)))
 
-    scores = evaluation.evaluate(Stubborn(), 3, 6, lambda *_: None, ["generation", "edits"])
+    scores = suite.evaluate(Stubborn(), 3, 6, lambda *_: None, ["generation", "edits"])
     assert scores["generation"]["mean"] < 0.3
     assert scores["edits"]["mean"] < 0.2
 
 
+def test_ceilings_and_wide_language_are_scored_too():
+    """Every stage is measured by itself; rules draw right plans, and leave what they cannot do alone."""
+    scores = suite.evaluate(FakeRuntime(), 3, 4, lambda *_: None, ["ceilings", "wide"])
+    ceilings, wide = scores["ceilings"], scores["wide"]
+    assert ceilings["drawing_from_true_plans"]["kinds"]["scene"]["score"] == 1.0
+    assert ceilings["decoding_true_features"]["score"] == 1.0
+    assert ceilings["prompt_plans"]["mean"] == 0.0  # rules write no plans
+    assert wide["absent"]["possible_edits_left_alone"]["score"] < 0.5
+
+
+def test_an_unknown_part_is_named():
+    """A part that does not exist is an InputError that lists those that do."""
+    with pytest.raises(InputError, match="no part") as caught:
+        suite.evaluate(FakeRuntime(), 1, 1, lambda *_: None, ["speed"])
+    assert "ceilings" in caught.value.hint
+
+
 def test_intervals_hold_the_score():
     """A Wilson interval contains its share and stays in 0 … 1."""
-    tally = evaluation.Tally(7, 10)
+    tally = Tally(7, 10)
     low, high = tally.to_json()["interval"]
     assert 0 <= low < 0.7 < high <= 1
-    assert evaluation.Tally().to_json() == {"score": None, "n": 0}
+    assert Tally().to_json() == {"score": None, "n": 0}
 
 
 def test_thousands_of_scenes_a_second():
