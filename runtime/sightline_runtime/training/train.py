@@ -1,8 +1,8 @@
 """Train a model stage by stage; stop at any moment and go on where it stopped.
 
-The run folder holds `progress.json`, `model.safetensors`, `train.safetensors`
-(text tower, optimizer state, moving averages) and `log.jsonl`, one line per
-report. Data come from (seed, stage, step) alone, so a resumed run sees the data
+The run folder holds `train.safetensors` (model, text tower, optimizer state, moving
+averages), `progress.json` (stage, step, seconds and operations of each stage) and
+`log.jsonl`, one line per report. Data come from (seed, stage, step) alone, so a resumed run sees the data
 that an uninterrupted one would.
 """
 
@@ -10,12 +10,14 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from sightline_runtime.errors import ModelError
 from sightline_runtime.models import weights
@@ -105,6 +107,7 @@ class Trainer:
         )
         self.stage_index, self.step = 0, 0
         self.seconds: dict[str, float] = {}
+        self.flops: dict[str, int] = {}
         self.optimizer: MuonAdam | None = None
         self.average: dict[str, Tensor] = {}
         folder.mkdir(parents=True, exist_ok=True)
@@ -136,8 +139,9 @@ class Trainer:
         named = self._open(stage)
         saved = last = time.monotonic()
         while self.step < stage.steps:
-            loss, losses = self._loss(stage)
-            loss.backward()  # type: ignore[no-untyped-call]
+            with self._counting(stage):
+                loss, losses = self._loss(stage)
+                loss.backward()  # type: ignore[no-untyped-call]
             assert_finite(losses, stage.name, self.step)
             self._require_optimizer().step(schedule(self.step, stage.steps))
             self._track(stage, named)
@@ -154,6 +158,16 @@ class Trainer:
                 saved = time.monotonic()
             if deadline and now > deadline:
                 return
+
+    @contextmanager
+    def _counting(self, stage: Stage) -> Iterator[None]:
+        """Count the floating-point operations of a stage's first step, forward and backward."""
+        if stage.name in self.flops:
+            yield
+            return
+        with FlopCounterMode(display=False) as counter:
+            yield
+        self.flops[stage.name] = counter.get_total_flops()
 
     def _loss(self, stage: Stage) -> tuple[Tensor, dict[str, float]]:
         world = data.sampler(self.recipe.seed, stage.name, self.step)
@@ -230,6 +244,7 @@ class Trainer:
             "step": self.step,
             "optimizer_steps": self.optimizer.steps if self.optimizer else 0,
             "seconds": self.seconds,
+            "flops": self.flops,
         }
         metadata = {"progress": json.dumps(progress)}
         save_file(state, self.folder / "train.safetensors.new", metadata)
@@ -247,7 +262,7 @@ class Trainer:
         self.tower.load_state_dict(parts["tower"])
         self.average = parts["average"]
         self.stage_index, self.step = progress["stage"], progress["step"]
-        self.seconds = progress["seconds"]
+        self.seconds, self.flops = progress["seconds"], progress.get("flops", {})
         if parts["optimizer"]:
             self.optimizer = MuonAdam([], muon=0, adam=0)
             self.optimizer.state, self.optimizer.steps = parts["optimizer"], progress["optimizer_steps"]
