@@ -30,6 +30,10 @@ QUESTION_WEIGHTS = {
 """How often a type is asked, 1 where nothing is said: what is learnt last is asked most."""
 
 
+_PLANNED = 0.92
+"""Share of drawings from a plan, as nearly all are in use; the rest keep the way without one open."""
+
+
 def sampler(seed: int, stage: str, step: int) -> SceneSampler:
     """The generator of one step's scenes."""
     digest = sum(ord(letter) * 31**place for place, letter in enumerate(stage)) % 2**31
@@ -192,17 +196,17 @@ def _shifted(world: SceneSampler, thing: Thing) -> Thing:
 def drawing(world: SceneSampler, words: Words, draws: int) -> Drawing:
     """A full description, as plans are, and pictures of it; sometimes a looser prompt."""
     text, scene = phrasing.plain_prompt(world)
-    if world.maybe(0.85):
+    if world.maybe(_PLANNED):
         text = language.plan(scene)
     ids = [w.USER, *words.ids(text), w.DRAW]
     return Drawing(ids, [scene, *(_rejittered(world, scene) for _ in range(draws - 1))])
 
 
-def editing(world: SceneSampler, words: Words, draws: int, planned: float) -> Drawing:
+def editing(world: SceneSampler, words: Words, draws: int) -> Drawing:
     """An instruction (with its plan, mostly), the source and the picture after the edit."""
     wide = world.maybe(0.3)
     change = phrasing.instruction(world) if wide else language.edit(world, world.choice(language.EDIT_KINDS))
     ids = [w.USER, *words.ids(change.instruction)]
-    if world.maybe(planned):
+    if world.maybe(_PLANNED):
         ids += [w.PLAN, *words.ids(language.edit_plan(change))]
     return Drawing([*ids, w.DRAW], [change.target] * draws, change.source)

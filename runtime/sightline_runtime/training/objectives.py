@@ -215,11 +215,11 @@ def drawing_loss(
     """Stage 3: flow matching for drawing and editing; one prompt serves several draws."""
     generator = torch.Generator().manual_seed(int(world.rng.integers(2**31)))
     drawn = [data.drawing(world, words, sizes.draws) for _ in range(sizes.prompts)]
-    changed = [data.editing(world, words, sizes.edit_draws, 0.7) for _ in range(sizes.edits)]
+    changed = [data.editing(world, words, sizes.edit_draws) for _ in range(sizes.edits)]
     shift = -0.5 if world.maybe(0.15) else 0.0
     painted = _flow_loss(model, drawn, generator, 0.0)
     edited = _flow_loss(model, changed, generator, shift)
-    return painted + 0.6 * edited, {"drawn": painted.item(), "edited": edited.item()}
+    return painted + edited, {"drawn": painted.item(), "edited": edited.item()}
 
 
 _EASY = 0.3

@@ -56,7 +56,7 @@ RECIPES = {
             Stage("understanding", ("backbone", "projector", "tower"), 1000, 0.015, 1.5e-3, 0.995),
             Stage("drawing", ("queries", "dit"), 2200, 0.02, 2e-3, 0.998),
         ),
-        Sizes(),
+        Sizes(prompts=36, edits=56),
     ),
     "gpu": Recipe(
         _stages(6000, 12000, 12000, 3000),
