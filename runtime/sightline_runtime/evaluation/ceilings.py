@@ -27,7 +27,7 @@ def prompt_plans(runtime: Runtime, seed: int, n: int, step: Step) -> Scores:
     for kind in language.GENERATION_TYPES:
         for index in range(n):
             prompt, scene = language.prompt(world, kind)
-            written = features(runtime, prompt, seed * 100_000 + index).plans
+            written = features(runtime, prompt, seed * 100_000 + index, steps=1).plans
             scores.add(kind, bool(written) and _fits(written[0], kind, prompt, scene))
             step("plans", scores.asked, n * len(language.GENERATION_TYPES))
     return scores
@@ -39,7 +39,8 @@ def edit_plans(runtime: Runtime, seed: int, n: int, step: Step) -> Scores:
     for kind in language.EDIT_KINDS:
         for index in range(n):
             change = language.edit(world, kind)
-            made = features(runtime, change.instruction, seed * 100_000 + index, paint(change.source))
+            source = paint(change.source)
+            made = features(runtime, change.instruction, seed * 100_000 + index, source, steps=1)
             scores.add(kind, made.plans == (language.edit_plan(change),))
             step("edit plans", scores.asked, n * len(language.EDIT_KINDS))
     return scores

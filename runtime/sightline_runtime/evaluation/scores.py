@@ -89,14 +89,20 @@ def draw(
 
 
 def features(
-    runtime: Runtime, prompt: str, seed: int, source: Pixels | None = None, plan: str | None = None
+    runtime: Runtime,
+    prompt: str,
+    seed: int,
+    source: Pixels | None = None,
+    plan: str | None = None,
+    *,
+    steps: int | None = None,
 ) -> FeatureResult:
-    """The features of a picture to generate, or of an edited one."""
+    """The features of a picture to generate, or of an edited one; default steps unless given."""
     content = (prompt,) if source is None else (ImageSlot(0), prompt)
     images = () if source is None else (source,)
     plans = () if plan is None else (plan,)
     return runtime.generate_features(
-        FeatureRequest((Message("user", content),), (seed,), images, plans=plans)
+        FeatureRequest((Message("user", content),), (seed,), images, steps, plans=plans)
     ).result()
 
 
