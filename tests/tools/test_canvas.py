@@ -40,12 +40,19 @@ def test_crop_reads_parts_of_the_picture(shelf):
 
 
 @pytest.mark.parametrize(
-    "box", [(0, 0, 30, 5), (5, 5, 5, 9), (-1, 0, 4, 4), (0, 0, float("nan"), 1), (0.9, 0, 0.1, 1)]
+    ("box", "said"),
+    [
+        ((0, 0, 30, 5), "does not lie in the picture, which is 20x10"),
+        ((5, 5, 5, 9), "does not lie in the picture, which is 20x10"),
+        ((-1, 0, 4, 4), "does not lie in the picture, which is 20x10"),
+        ((0, 0, float("nan"), 1), "the box is"),
+        ((0.9, 0, 0.1, 1), "does not lie in the picture, which is 20x10"),
+    ],
 )
-def test_crop_outside_is_refused_before_any_pixel_is_read(shelf, box):
+def test_crop_outside_is_refused_before_any_pixel_is_read(shelf, box, said):
     """A box that is empty or reaches outside is an InputError."""
     image = shelf.save(picture(10, 20))
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=said):
         canvas.crop.run(canvas.CropArgs(image=image, box=box), shelf)
     assert shelf.loads == 0
 
@@ -60,13 +67,25 @@ def test_resize_keeps_proportions(shelf):
 
 @pytest.mark.parametrize(
     "change",
-    [{}, {"width": 3, "scale": 2.0}, {"scale": 0.0}, {"scale": float("inf")}, {"width": 0}, {"width": 10**6}],
+    [
+        ({}, "resize needs a width, a height, or a scale"),
+        ({"width": 3, "scale": 2.0}, "resize needs a width, a height, or a scale"),
+        ({"scale": 0.0}, "scale 0.0"),
+        ({"scale": float("inf")}, "scale inf"),
+        ({"scale": float("nan")}, "scale nan"),
+        ({"scale": 1e307}, "scale 1e+307"),
+        ({"width": 0}, "width 0"),
+        ({"height": 10**400}, "height 1000000"),
+        ({"width": 10**6, "height": 10**6}, "1000000x1000000"),
+    ],
 )
 def test_resize_needs_one_sensible_size(shelf, change):
-    """No size, two sizes, or an impossible one is an InputError."""
-    image = shelf.save(picture(4, 600))
-    with pytest.raises(InputError):
-        args(canvas.ResizeArgs, image=image, **change)
+    """No size, two sizes, or an impossible one is an InputError that says which."""
+    asked, said = change
+    with pytest.raises(InputError) as caught:
+        args(canvas.ResizeArgs, image=shelf.save(picture(4, 600)), **asked)
+    assert said in caught.value.message
+    assert caught.value.hint
 
 
 def test_annotate_draws_only_near_its_boxes(shelf):
@@ -117,6 +136,19 @@ def test_composite_lays_one_picture_on_another(shelf):
     masked = run(mask=where)
     assert np.array_equal(masked[:2, :4], top[:2])
     assert np.array_equal(masked[2:4], base[2:4])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(), st.integers())
+def test_composite_places_anywhere(left, above):
+    """However far out the upper picture is put, what overlaps shows and the rest stays."""
+    shelf, base, top = Shelf(), picture(8, 8, 1), picture(4, 4, 2)
+    request = canvas.CompositeArgs(base=shelf.save(base), top=shelf.save(top), left=left, above=above)
+    expected = base.copy()
+    for y in range(max(above, 0), min(above + 4, 8)):
+        for x in range(max(left, 0), min(left + 4, 8)):
+            expected[y, x] = top[y - above, x - left]
+    assert np.array_equal(shelf.load(canvas.composite.run(request, shelf).image), expected)
 
 
 def test_compare_measures_what_changed(shelf):

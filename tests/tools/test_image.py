@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -112,43 +113,97 @@ def huge_png(width, height):
     )
 
 
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+JPEG = encoded(PILImage.effect_noise((64, 64), 50), "JPEG")
+
+
 @pytest.mark.parametrize(
-    "data",
+    ("data", "said"),
     [
-        b"",
-        b"this is text",
-        encoded(PILImage.new("RGB", (64, 64), "blue"), "PNG")[:60],
-        encoded(PILImage.effect_noise((64, 64), 50), "JPEG")[:300],
-        huge_png(50_000, 50_000),
-        huge_png(8_000, 8_000),
-        huge_png(0, 5),
+        (b"", "is empty"),
+        (b"this is text", "is not a picture that can be read"),
+        (encoded(PILImage.new("RGB", (64, 64), "blue"), "PNG")[:60], "damaged, cut short or closed"),
+        (JPEG[:900], "damaged, cut short or closed"),
+        (JPEG[:300], "is a JPEG file with a damaged header"),
+        (huge_png(50_000, 50_000), "is 50000x50000, more than 40,000,000 pixels"),
+        (huge_png(12_000, 10_000), "is 12000x10000, more than 40,000,000 pixels"),
+        (huge_png(8_000, 8_000), "is 8000x8000, more than 40,000,000 pixels"),
+        (huge_png(0, 5), "is a PNG file with a damaged header or no pixels"),
     ],
-    ids=["empty", "text", "cut png", "cut jpeg", "50k x 50k", "64 megapixels", "no width"],
+    ids=[
+        "empty",
+        "text",
+        "png",
+        "jpeg",
+        "header",
+        "50k x 50k",
+        "120 megapixels",
+        "64 megapixels",
+        "no width",
+    ],
 )
-def test_what_is_not_a_picture_is_refused(data):
-    """Each bad file gives one ImageError with a hint."""
-    with pytest.raises(ImageError) as caught:
+def test_what_is_not_a_picture_is_refused(data, said):
+    """Each bad file gives one ImageError that says what is wrong with it, and no warning."""
+    with pytest.raises(ImageError, match=said) as caught:
         read_pixels(data)
     assert caught.value.code == "bad_image"
     assert caught.value.hint
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(["PNG", "JPEG", "GIF", "TIFF", "WEBP"]), st.integers(0, 10**6), st.integers(1, 255))
+def test_a_damaged_file_is_pixels_or_one_error(form, at, flip):
+    """Whatever byte of a file is changed, it is read or refused as a bad image."""
+    data = bytearray(encoded(PILImage.effect_noise((12, 9), 50).convert("RGB"), form))
+    data[at % len(data)] ^= flip
+    with suppress(ImageError):
+        assert read_pixels(bytes(data)).array.dtype == np.uint8
+
+
+def cut():
+    """An image whose pixels are not read yet, and not all there."""
+    return PILImage.open(io.BytesIO(JPEG[:900]))
+
+
+def closed():
+    """An image that was closed before its pixels were read."""
+    with PILImage.open(io.BytesIO(JPEG)) as picture:
+        return picture
+
+
+@pytest.mark.parametrize("opened", [cut, closed], ids=lambda opened: opened.__name__)
+def test_an_opened_image_that_cannot_be_read_is_refused(opened):
+    """A Pillow image whose pixels do not come is a bad image like any other."""
+    with pytest.raises(ImageError, match="the given image is damaged, cut short or closed"):
+        read_pixels(opened())
+
+
 @pytest.mark.parametrize(
-    "array",
-    [
-        np.zeros((0, 0, 3), np.uint8),
-        np.zeros((4, 4, 2), np.uint8),
-        np.zeros((4,), np.uint8),
-        np.zeros((4, 4, 3), np.int64),
-        np.full((4, 4, 3), np.nan, np.float32),
-        np.full((4, 4, 3), 7.0, np.float32),
-    ],
-    ids=["0x0", "two planes", "one axis", "int64", "nan", "floats over 1"],
+    "values",
+    [np.int32(2**20), np.int32(-1), np.float32("nan"), np.float32("inf"), np.float32(-3)],
+    ids=["20 bits", "negative", "nan", "inf", "negative float"],
 )
-def test_arrays_that_are_not_pictures_are_refused(array):
-    """Wrong shapes, types and values each give one ImageError."""
-    with pytest.raises(ImageError):
+def test_deep_pixels_that_have_no_brightness_are_refused(values):
+    """What cannot be brought to 8 bits is an ImageError, not white or black."""
+    with pytest.raises(ImageError, match="negative, not finite or above 65535"):
+        read_pixels(PILImage.fromarray(np.full((2, 2), values)))
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (np.zeros((0, 0, 3), np.uint8), "0x0 pixels"),
+        (np.zeros((4, 4, 2), np.uint8), r"shape \(4, 4, 2\)"),
+        (np.zeros((4,), np.uint8), r"shape \(4,\)"),
+        (np.zeros((4, 4, 3), np.int64), "type int64"),
+        (np.full((4, 4, 3), np.nan, np.float32), "must lie in 0 … 1"),
+        (np.array([[np.inf, -np.inf]]), "must lie in 0 … 1"),
+        (np.full((4, 4, 3), 7.0, np.float32), "must lie in 0 … 1"),
+    ],
+    ids=["0x0", "two planes", "one axis", "int64", "nan", "infinite", "floats over 1"],
+)
+def test_arrays_that_are_not_pictures_are_refused(array, said):
+    """Wrong shapes, types and values each give one ImageError that names them."""
+    with pytest.raises(ImageError, match=said):
         read_pixels(array)
 
 
@@ -156,3 +211,11 @@ def test_a_missing_file_is_not_found(tmp_path):
     """A path that is not there says so."""
     with pytest.raises(NotFoundError, match="there is no file"):
         read_pixels(tmp_path / "nothing.png")
+
+
+def test_a_path_that_cannot_be_is_refused(tmp_path):
+    """A folder, or a text that no path can hold, is an ImageError."""
+    with pytest.raises(ImageError, match="cannot be read: Is a directory"):
+        read_pixels(tmp_path)
+    with pytest.raises(ImageError, match="cannot be read: embedded null"):
+        read_pixels("a\0b")

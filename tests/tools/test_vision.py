@@ -95,12 +95,14 @@ def test_transparent_pictures_are_shown_on_white():
         {"guidance": -1.0},
         {"size": (0, 64)},
         {"size": (64, 9999)},
+        {"preview_every": -1},
     ],
 )
 def test_impossible_drawings_are_refused(change):
-    """Every bad option is an InputError with a hint, before anything runs."""
+    """Every bad option is an InputError that names it, with a hint, before anything runs."""
     error = refused(vision.GenerateArgs, **({"prompt": "a star"} | change))
     assert isinstance(error, InputError)
+    assert next(iter(change)) in error.message
     assert error.hint
 
 

@@ -79,9 +79,13 @@ class ResizeArgs(ToolArgs):
             raise InputError(
                 "resize needs a width, a height, or a scale", hint="give a scale or edges, not both"
             )
+        # an edge or a factor above this is too large for any picture, and for a float
+        if not all(0 < asked <= MAX_PIXELS for asked in (*edges, self.scale) if asked is not None):
+            asked = f"width {self.width}, height {self.height}, scale {self.scale}"
+            raise InputError(
+                f"the new size is {asked:.200}", hint=f"use numbers above 0 and at most {MAX_PIXELS:,}"
+            )
         if self.scale is not None:
-            if not (math.isfinite(self.scale) and self.scale > 0):
-                raise InputError(f"scale is {self.scale}", hint="use a number above 0")
             return max(round(self.image.width * self.scale), 1), max(round(self.image.height * self.scale), 1)
         if self.width is not None and self.height is not None:
             return self.width, self.height
@@ -206,7 +210,9 @@ def composite(args: CompositeArgs, ctx: ToolContext) -> Picture:
         strength *= ctx.load(args.mask)[..., :3].mean(2) / 255
     top[..., 3] = strength.round().astype(np.uint8)
     layer = PILImage.new("RGBA", (args.base.width, args.base.height))
-    layer.paste(PILImage.fromarray(top), (args.left, args.above))
+    left = min(max(args.left, -args.top.width), args.base.width)  # further out it is as invisible
+    above = min(max(args.above, -args.top.height), args.base.height)
+    layer.paste(PILImage.fromarray(top), (left, above))
     mixed = PILImage.alpha_composite(PILImage.fromarray(_with_alpha(base)), layer)
     return Picture(image=ctx.save(np.asarray(mixed.convert(args.base.mode)).copy()))
 

@@ -7,6 +7,7 @@ anything that is a picture into upright RGB (or RGBA) pixels and refuses the res
 import hashlib
 import io
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,13 +15,15 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as PILImage
-from PIL import ImageOps, UnidentifiedImageError
+from PIL import ImageOps
 from pydantic import BaseModel, ConfigDict, Field
 
 from sightline_runtime.errors import ImageError, NotFoundError
 
 MAX_PIXELS = 40_000_000
 """Pictures with more pixels are refused before they are decoded."""
+
+_WHOLE = "give a whole picture"
 
 PixelArray = npt.NDArray[np.uint8]
 """(height, width, 3 or 4) uint8."""
@@ -95,19 +98,19 @@ def read_pixels(source: Source) -> Decoded:
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if isinstance(source, PILImage.Image):
-        return _normalised(source, "the given image")
+        return _decoded(source, "the given image")
     if isinstance(source, bytes):
         return _from_bytes(source, "the given data")
-    path = Path(source)
     try:
-        data = path.read_bytes()
+        data = Path(source).read_bytes()
     except FileNotFoundError as error:
-        raise NotFoundError(f"there is no file {path}", hint="check the path") from error
-    except OSError as error:
+        raise NotFoundError(f"there is no file {source}", hint="check the path") from error
+    except (OSError, ValueError) as error:
         raise ImageError(
-            f"{path} cannot be read: {error.strerror}", hint="give the path of a picture file"
+            f"{str(source)!r} cannot be read: {getattr(error, 'strerror', None) or error}",
+            hint="give the path of a picture file",
         ) from error
-    return _from_bytes(data, str(path))
+    return _from_bytes(data, str(source))
 
 
 def _check_size(width: int, height: int, name: str) -> None:
@@ -122,20 +125,39 @@ def _check_size(width: int, height: int, name: str) -> None:
 
 def _from_bytes(data: bytes, name: str) -> Decoded:
     if not data:
-        raise ImageError(f"{name} is empty", hint="give a whole picture file")
+        raise ImageError(f"{name} is empty", hint=_WHOLE)
+    with _opened(data, name) as picture:
+        return _decoded(picture, name)
+
+
+def _opened(data: bytes, name: str) -> PILImage.Image:
+    """A picture of which only the header is read.
+
+    Pillow's own `open` judges the size itself, by a warning or an error that does not tell it.
+    """
+    known = ""
+    for read_formats in (PILImage.preinit, PILImage.init):
+        read_formats()
+        for form, (factory, accepts) in list(PILImage.OPEN.items()):
+            claims = accepts is not None and accepts(data[:16])  # a text says what Pillow lacks
+            known = form if claims is True else known
+            if claims is True or accepts is None:
+                with suppress(Exception):  # not of this form after all, or damaged
+                    return factory(io.BytesIO(data), "")
+    if known:
+        raise ImageError(f"{name} is a {known} file with a damaged header or no pixels", hint=_WHOLE)
+    raise ImageError(f"{name} is not a picture that can be read", hint="use PNG, JPEG, WebP or GIF")
+
+
+def _decoded(picture: PILImage.Image, name: str) -> Decoded:
+    _check_size(*picture.size, name)
     try:
-        with PILImage.open(io.BytesIO(data)) as picture:
-            _check_size(*picture.size, name)
-            picture.load()
-            return _normalised(picture, name)
+        picture.load()
+        return _normalised(picture, name)
     except ImageError:
         raise
-    except (UnidentifiedImageError, PILImage.DecompressionBombError) as error:
-        raise ImageError(
-            f"{name} is not a picture that can be read", hint="use PNG, JPEG, WebP or GIF"
-        ) from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise ImageError(f"{name} is damaged or cut short: {error}", hint="give the whole file") from error
+    except Exception as error:
+        raise ImageError(f"{name} is damaged, cut short or closed: {error}", hint=_WHOLE) from error
 
 
 def _normalised(picture: PILImage.Image, name: str) -> Decoded:
@@ -146,7 +168,7 @@ def _normalised(picture: PILImage.Image, name: str) -> Decoded:
         notes.append("turned upright as its EXIF orientation says")
     if upright.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
         notes.append(f"{upright.mode} reduced to 8 bits")
-        upright = _eight_bits(upright)
+        upright = _eight_bits(upright, name)
     transparent = upright.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in upright.info
     if upright.mode not in ("RGB", "RGBA"):
         notes.append(f"{upright.mode} converted")
@@ -156,10 +178,15 @@ def _normalised(picture: PILImage.Image, name: str) -> Decoded:
     return Decoded(array, tuple(notes))
 
 
-def _eight_bits(picture: PILImage.Image) -> PILImage.Image:
+def _eight_bits(picture: PILImage.Image, name: str) -> PILImage.Image:
     values = np.asarray(picture).astype(np.float64)
-    top = 65535.0 if picture.mode.startswith("I") else max(float(values.max(initial=0.0)), 1.0)
-    return PILImage.fromarray((values / top * 255).round().clip(0, 255).astype(np.uint8))
+    top = 65535.0 if picture.mode.startswith("I") else max(float(values.max()), 1.0)
+    if not (math.isfinite(top) and values.min() >= 0 and values.max() <= top):
+        raise ImageError(
+            f"{name} has pixels of type {picture.mode} that are negative, not finite or above 65535",
+            hint="scale them to 0 … 255 first",
+        )
+    return PILImage.fromarray((values / top * 255).round().astype(np.uint8))
 
 
 def _from_array(array: npt.NDArray[np.generic]) -> Decoded:
@@ -173,7 +200,7 @@ def _from_array(array: npt.NDArray[np.generic]) -> Decoded:
         values, notes = array.astype(np.uint8) * 255, ("black and white converted",)
     elif np.issubdtype(array.dtype, np.floating):
         real = array.astype(np.float64)
-        if not math.isfinite(float(real.sum())) or real.min() < 0 or real.max() > 1:
+        if not ((real >= 0) & (real <= 1)).all():
             raise ImageError("a floating-point picture must lie in 0 … 1", hint="divide by its largest value")
         values, notes = (real * 255).round().astype(np.uint8), ("floating point converted",)
     elif array.dtype != np.uint8:

@@ -80,6 +80,8 @@ class _Sampling(ToolArgs):
             raise InputError(f"guidance is {self.guidance}", hint="use a number of 0 or more; 1 is off")
         if self.size is not None and not all(1 <= edge <= 4096 for edge in self.size):
             raise InputError(f"size is {self.size}", hint="use 1 to 4096 pixels a side")
+        if self.preview_every < 0:
+            raise InputError(f"preview_every is {self.preview_every}", hint="use 0 for no previews, or more")
         return self
 
 
