@@ -10,6 +10,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -67,7 +68,6 @@ class LocalRuntime:
         self._model, self._words, fingerprint = weights.load(folder, device)
         config = self._model.config
         self._device = device
-        self._no_change = self._words.ids(NO_CHANGE)
         side = config.clip.image_size
         self._info = RuntimeInfo(
             fingerprint=fingerprint,
@@ -135,25 +135,19 @@ class LocalRuntime:
         def work(job: Job[FeatureResult], check: Callable[[], None]) -> FeatureResult:
             started = time.monotonic()
             features = self._encode(source)
-            drawn, plans, written, denoised = [], [], 0, 0
-            for index, seed in enumerate(request.seeds):
-                plan = given[index] if given else self._plan(ids, features, seed, check)
-                tick = partial(self._drawn, job, check, request, index, steps)
-                if features is not None and plan == self._no_change:
-                    result = features
-                else:
-                    prompt = self._drawable(ids, plan, features)
-                    result = stages.draw(
-                        self._model, prompt, features, seed=seed, steps=steps, guidance=guidance, tick=tick
-                    )
-                    denoised += steps
-                drawn.append(result[0].cpu().numpy())
-                plans.append(self._words.decode(plan))
-                written += 0 if given else len(plan)
-            unchanged = tuple(features is not None and plan == NO_CHANGE for plan in plans)
+            call = _Drawing(job, check, request, ids, features, steps, guidance)
+            rows = [self._row(call, index, given) for index in range(len(request.seeds))]
+            unchanged = tuple(row.unchanged for row in rows)
             warnings = _warnings(unknown) + ((_NOTHING_TO_CHANGE,) if any(unchanged) else ())
-            usage = Usage(len(ids), written, self._image_tokens(features), denoised, _since(started))
-            return FeatureResult(tuple(drawn), tuple(plans), unchanged, warnings, usage)
+            usage = Usage(
+                len(ids),
+                sum(row.written for row in rows),
+                self._image_tokens(features),
+                sum(not row.unchanged for row in rows) * steps,
+                _since(started),
+            )
+            drawn = tuple(row.features[0].cpu().numpy() for row in rows)
+            return FeatureResult(drawn, tuple(row.plan for row in rows), unchanged, warnings, usage)
 
         return self._submit(work, request.deadline)
 
@@ -377,22 +371,55 @@ class LocalRuntime:
             return [*ids[:-1], w.DRAW]
         return [w.USER, *plan, w.DRAW] if features is None else [*ids, *plan, w.DRAW]
 
-    def _drawn(
-        self,
-        job: Job[FeatureResult],
-        check: Callable[[], None],
-        request: FeatureRequest,
-        index: int,
-        steps: int,
-        done: int,
-        estimate: Tensor,
-    ) -> None:
-        check()
-        job.emit(Progress("features", index * steps + done, steps * len(request.seeds)))
+    def _row(self, call: "_Drawing", index: int, given: list[list[int]]) -> "_Row":
+        """Plan and draw one picture; a plan of nothing leaves the source as it is."""
+        seed = call.request.seeds[index]
+        plan = given[index] if given else self._plan(call.ids, call.source, seed, call.check)
+        written, said = 0 if given else len(plan), self._words.decode(plan)
+        if call.source is not None and said == NO_CHANGE:
+            return _Row(call.source, said, True, written)
+        features = stages.draw(
+            self._model,
+            self._drawable(call.ids, plan, call.source),
+            call.source,
+            seed=seed,
+            steps=call.steps,
+            guidance=call.guidance,
+            tick=partial(self._drawn, call, index),
+        )
+        return _Row(features, said, False, written)
+
+    def _drawn(self, call: "_Drawing", index: int, done: int, estimate: Tensor) -> None:
+        call.check()
+        request, steps = call.request, call.steps
+        call.job.emit(Progress("features", index * steps + done, steps * len(request.seeds)))
         if request.preview_every and done % request.preview_every == 0 and done < steps:
             features = self._model.restore(estimate)
             picture = stages.paint(self._model, features, seed=_PREVIEW_SEED, steps=1, tick=lambda *_: None)
-            job.emit(Preview(index, stages.to_pixels(picture)))
+            call.job.emit(Preview(index, stages.to_pixels(picture)))
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """A request to draw, checked: prompt tokens, features of the picture to edit, sampling."""
+
+    job: Job[FeatureResult]
+    check: Callable[[], None]
+    request: FeatureRequest
+    ids: list[int]
+    source: Tensor | None
+    steps: int
+    guidance: float
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One drawn picture: features (1, n, d), plan, whether it is the source, tokens written."""
+
+    features: Tensor
+    plan: str
+    unchanged: bool
+    written: int
 
 
 def _since(started: float) -> float:
