@@ -1,7 +1,7 @@
 """Model folders: config.json, tokenizer.json and safetensors files; nothing else is read.
 
 Weights are stored in float16 in files of at most 16 MiB and used in float32.
-`fingerprint` digests configuration and weights.
+The fingerprint digests configuration, weights, tokenizer, and what computes: torch and the device.
 """
 
 import hashlib
@@ -15,12 +15,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sightline_runtime.errors import ModelError
+from sightline_runtime.models.fits import problems
 from sightline_runtime.models.unified import UnifiedConfig, UnifiedModel
 from sightline_runtime.models.words import Words
 
 FILE_LIMIT = 15 * 2**20
 """Bytes of tensors per file."""
 
+_ONE_MODEL = "all files of the folder must come from one model"
 _REINSTALL = "install the model again; its files are not whole"
 
 
@@ -56,14 +58,19 @@ def save(folder: Path, config: UnifiedConfig, state: dict[str, Tensor], words: W
 def _read_config(folder: Path) -> tuple[UnifiedConfig, dict[str, str]]:
     path = folder / "config.json"
     try:
-        data: dict[str, Any] = json.loads(path.read_text())
-        files = data.pop("files")
-        return UnifiedConfig.from_json(data), files
+        data: dict[str, Any] = dict(json.loads(path.read_text()))
+        files = {str(name): str(digest) for name, digest in dict(data.pop("files")).items()}
+        config = UnifiedConfig.from_json(data)
+        for problem in problems(config):
+            raise ValueError(problem)
+        return config, files
     except FileNotFoundError as error:
         raise ModelError(
             f"{folder} is not a model folder: it has no config.json",
             hint="give the folder that holds config.json",
         ) from error
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}", hint=_REINSTALL) from error
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path} does not describe a model: {error}", hint=_REINSTALL) from error
 
@@ -85,16 +92,36 @@ def _read_file(path: Path, digest: str) -> dict[str, Tensor]:
 
 
 def read(folder: Path) -> tuple[UnifiedConfig, dict[str, Tensor], Words, str]:
-    """Read a model folder: configuration, float16 weights by name, tokenizer, fingerprint.
+    """Read a model folder: configuration, float16 weights by name, tokenizer, digest of all of them.
 
-    Raises ModelError if a file is missing or damaged.
+    Raises ModelError if a file is missing, damaged, or does not fit the others.
     """
     config, files = _read_config(folder)
     state: dict[str, Tensor] = {}
     for name, digest in files.items():
         state |= _read_file(folder / name, digest)
-    content = json.dumps([config.to_json(), files], sort_keys=True)
-    return config, state, Words.load(folder / "tokenizer.json"), hashlib.sha256(content.encode()).hexdigest()
+    model = _built(config, "meta")  # sizes alone: nothing is computed
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    _compare(expected, {name: tuple(tensor.shape) for name, tensor in state.items()})
+    words = Words.load(folder / "tokenizer.json")
+    if words.size != config.backbone.vocabulary:
+        raise ModelError(
+            f"tokenizer.json has {words.size} words, the model {config.backbone.vocabulary}", hint=_ONE_MODEL
+        )
+    told = hashlib.sha256((folder / "tokenizer.json").read_bytes()).hexdigest()
+    return config, state, words, _digest([config.to_json(), files, told])
+
+
+def _digest(content: list[object]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _built(config: UnifiedConfig, device: str) -> UnifiedModel:
+    try:
+        with torch.device(device):
+            return UnifiedModel(config)
+    except (RuntimeError, LookupError, TypeError, ValueError) as error:
+        raise ModelError(f"config.json describes no model: {error!r}", hint=_REINSTALL) from error
 
 
 def load(folder: Path, device: str = "cpu") -> tuple[UnifiedModel, Words, str]:
@@ -102,13 +129,10 @@ def load(folder: Path, device: str = "cpu") -> tuple[UnifiedModel, Words, str]:
 
     Raises ModelError if a file is missing, damaged, or does not fit the configuration.
     """
-    config, state, words, fingerprint = read(folder)
-    with torch.device("meta"):
-        model = UnifiedModel(config)
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    _compare(expected, {name: tuple(tensor.shape) for name, tensor in state.items()})
-    model = UnifiedModel(config)
+    config, state, words, digest = read(folder)
+    model = _built(config, "cpu")
     model.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+    fingerprint = _digest([digest, str(torch.__version__), torch.device(device).type])
     return model.to(device).eval(), words, fingerprint
 
 
@@ -119,5 +143,5 @@ def _compare(expected: dict[str, tuple[int, ...]], found: dict[str, tuple[int, .
         raise ModelError(
             f"the weights do not fit the configuration: missing {missing}, "
             f"not expected {extra}, of another shape {wrong}",
-            hint="config.json and the weights must come from the same model",
+            hint=_ONE_MODEL,
         )

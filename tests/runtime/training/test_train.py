@@ -51,7 +51,8 @@ def test_a_warm_start_takes_weights_by_name_and_words_by_word(tmp_path):
     fewer = Words(build([word for word in vocabulary() if word != "star"]))
     name = "backbone.embed_tokens.weight"
     rows = [index for index, word in enumerate(old.vocabulary()) if word != "star"]
-    weights.save(tmp_path / "fewer", config, saved | {name: saved[name][rows]}, fewer)
+    smaller = replace(config, backbone=replace(config.backbone, vocabulary=fewer.size))
+    weights.save(tmp_path / "fewer", smaller, saved | {name: saved[name][rows]}, fewer)
     warm = Trainer(tmp_path / "warm", "tiny", start=tmp_path / "fewer")
     found = warm.model.state_dict()
     for word in ("red", "heart"):
