@@ -37,25 +37,37 @@ def load(name: str | Path = DEFAULT_MODEL, *, device: str = "auto") -> Runtime:
 
     `device` is "auto" (an accelerator if there is one), "cpu", "cuda" or "mps".
     The same model on the same device is loaded once per process. Raises
-    ModelError if the files are missing or damaged, InputError for an unknown name.
+    ModelError if the files are missing or damaged, InputError for an unknown name
+    or a device that is not there.
     """
     try:
-        import torch
-
         from sightline_runtime.engine import local
     except ImportError as error:
         raise ModelError(
             f"a local model needs a package that is not installed: {error.name}",
             hint="pip install 'sightline[local]'",
         ) from error
+    device = _device(device)
     folder = _folder(name)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     key = (str(folder.resolve()), device)
     with _lock:
         if key not in _shared:
             _shared[key] = local.LocalRuntime(folder, device=device)
         return _shared[key]
+
+
+def _device(asked: str) -> str:
+    import torch
+
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if asked == "auto":
+        return "cuda" if there["cuda"] else "cpu"
+    if not there.get(asked):
+        usable = ", ".join(device for device, found in there.items() if found)
+        raise InputError(
+            f"there is no device {asked!r} here", hint=f"use auto, or what this machine has: {usable}"
+        )
+    return asked
 
 
 def _folder(name: str | Path) -> Path:
@@ -126,15 +138,12 @@ def train(
     `export` the model so far is written there as a model folder. A new run begins
     from nothing, or from the model that `start` names; `stages` picks some of the recipe's.
     """
-    import torch
-
     from sightline_runtime.training import train as training
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     trainer = training.train(
         folder,
         preset,
-        device=device,
+        device=_device("auto"),
         seconds=None if minutes is None else 60 * minutes,
         show=lambda r: show(r.stage, r.step, r.steps, r.eta, r.losses),
         start=None if start is None else _folder(start),

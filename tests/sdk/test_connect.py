@@ -23,6 +23,18 @@ def test_an_unknown_name_says_what_there_is():
     assert "embedded" in caught.value.hint
 
 
+@pytest.mark.parametrize("device", ["banana", "mps", "cuda"])
+def test_a_device_that_is_not_there_is_refused(tmp_path, device):
+    """The device is judged before any file is read, and the hint names what there is."""
+    torch = pytest.importorskip("torch")
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if there.get(device):
+        pytest.skip(f"this machine has {device}")
+    with pytest.raises(sl.InputError, match=f"there is no device '{device}'") as caught:
+        sl.load(tmp_path, device=device)
+    assert "cpu" in caught.value.hint
+
+
 def test_a_folder_of_something_else_is_refused(tmp_path):
     """A folder without a config is not a model."""
     with pytest.raises(sl.ModelError, match=r"config\.json"):

@@ -13,13 +13,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from sightline_runtime.errors import ModelError
+from sightline_runtime.errors import InputError, ModelError
 from sightline_runtime.models import weights
 from sightline_runtime.models.presets import PRESETS
 from sightline_runtime.models.unified import UnifiedModel
@@ -84,8 +86,40 @@ def warm(model: UnifiedModel, words: Words, start: Path) -> None:
     model.load_state_dict(mine | fitting)
 
 
+def _progress(folder: Path) -> dict[str, Any] | None:
+    """Where the run in a folder stands, None if there is no run; ModelError if its files are not whole."""
+    path = folder / "train.safetensors"
+    if not path.exists() and not (folder / "progress.json").exists():
+        return None
+    try:
+        return dict(json.loads(weights.metadata(path)["progress"]))
+    except (OSError, SafetensorError, LookupError, ValueError) as error:
+        raise ModelError(
+            f"the run in {folder} cannot go on, {path.name} is missing or damaged: {error}",
+            hint="begin a new run in another folder",
+        ) from error
+
+
+def _preset(folder: Path, asked: str, begun: str | None, device: str) -> str:
+    """The preset that is asked for; "auto" is that of a run that has begun, else the device's."""
+    if asked == "auto":
+        return begun or ("cpu" if device == "cpu" else "gpu")
+    if asked not in RECIPES:
+        raise InputError(f"there is no preset {asked!r}", hint=f"presets are auto, {', '.join(RECIPES)}")
+    if begun not in (None, asked):
+        raise InputError(
+            f"the run in {folder} has begun with preset {begun!r}, not {asked!r}",
+            hint="go on with its own preset, or begin a new run in another folder",
+        )
+    return asked
+
+
 class Trainer:
-    """One training run in a folder; a new run may start from a model folder."""
+    """One training run in a folder; a new run may start from a model folder.
+
+    `preset` "auto" goes on with the run's own, or takes the one for the device; `stages` picks
+    some of its recipe's. Raises InputError for names that do not exist or are not those of the run.
+    """
 
     def __init__(
         self,
@@ -95,9 +129,12 @@ class Trainer:
         device: str = "cpu",
         recipe: Recipe | None = None,
         start: Path | None = None,
+        stages: Sequence[str] = (),
     ) -> None:
-        self.folder, self.preset, self.device = folder, preset, device
-        self.recipe = recipe or RECIPES[preset]
+        begun = _progress(folder)
+        self.folder, self.device = folder, device
+        self.preset = _preset(folder, preset, begun["preset"] if begun else None, device)
+        self.recipe = _picked(recipe or RECIPES[self.preset], stages, begun)
         torch.manual_seed(self.recipe.seed)
         self.words = Words(build(vocabulary()))
         self.model = UnifiedModel(PRESETS[self.recipe.model](self.words.size))
@@ -111,8 +148,8 @@ class Trainer:
         self.optimizer: MuonAdam | None = None
         self.average: dict[str, Tensor] = {}
         folder.mkdir(parents=True, exist_ok=True)
-        if (folder / "progress.json").exists():
-            self._resume()
+        if begun:
+            self._resume(begun)
         elif start is not None:
             warm(self.model, self.words, start)
         self.model.to(device)
@@ -240,6 +277,7 @@ class Trainer:
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
         progress = {
             "preset": self.preset,
+            "stages": [stage.name for stage in self.recipe.stages],
             "stage": self.stage_index,
             "step": self.step,
             "optimizer_steps": self.optimizer.steps if self.optimizer else 0,
@@ -251,9 +289,8 @@ class Trainer:
         os.replace(self.folder / "train.safetensors.new", self.folder / "train.safetensors")
         (self.folder / "progress.json").write_text(json.dumps(progress, indent=1))
 
-    def _resume(self) -> None:
+    def _resume(self, progress: dict[str, Any]) -> None:
         path = self.folder / "train.safetensors"
-        progress = json.loads(weights.metadata(path)["progress"])
         parts: dict[str, dict[str, Tensor]] = {"tower": {}, "average": {}, "optimizer": {}, "model": {}}
         for name, tensor in load_file(path, device=self.device).items():
             part, rest = name.split(".", 1)
@@ -278,6 +315,20 @@ class Trainer:
             log.write(json.dumps(line | losses) + "\n")
 
 
+def _picked(recipe: Recipe, stages: Sequence[str], begun: dict[str, Any] | None) -> Recipe:
+    known = [stage.name for stage in recipe.stages]
+    if unknown := [name for name in stages if name not in known]:
+        raise InputError(f"there is no stage {', '.join(unknown)}", hint=f"stages are {', '.join(known)}")
+    picked = recipe.only(stages)
+    names = [stage.name for stage in picked.stages]
+    if begun and (before := begun.get("stages", names)) != names:
+        raise InputError(
+            f"the run has begun with stages {', '.join(before)}, not {', '.join(names)}",
+            hint="go on with its own stages, or begin a new run in another folder",
+        )
+    return picked
+
+
 def assert_finite(losses: dict[str, float], stage: str, step: int) -> None:
     """Stop a training that has diverged before it spoils its checkpoint."""
     if any(value != value for value in losses.values()):
@@ -298,7 +349,7 @@ def train(
 
     `start` is the model folder that a new run begins from; `stages` picks stages of the recipe.
     """
-    trainer = Trainer(folder, preset, device=device, recipe=RECIPES[preset].only(stages), start=start)
+    trainer = Trainer(folder, preset, device=device, start=start, stages=stages)
     for report in trainer.run(seconds):
         show(report)
     return trainer

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightline_runtime.engine.local import embedded_folder
-from sightline_runtime.errors import ModelError
+from sightline_runtime.errors import InputError, ModelError
 from sightline_runtime.models import weights
 from sightline_runtime.models import words as w
 from sightline_runtime.models.words import Words, build
@@ -65,6 +65,47 @@ def test_a_model_of_another_form_is_no_start(tmp_path):
     """A warm start from other sizes is a ModelError, not a half-filled model."""
     with pytest.raises(ModelError, match="another form"):
         Trainer(tmp_path / "run", "tiny", start=embedded_folder())
+
+
+@pytest.fixture
+def begun(tmp_path):
+    """The folder of a run that has begun with two stages of a preset."""
+    Trainer(tmp_path / "run", "tiny", stages=("clip", "drawing")).save()
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize(
+    ("preset", "stages", "said"),
+    [
+        ("huge", (), "there is no preset 'huge'"),
+        ("cpu", (), "has begun with preset 'tiny', not 'cpu'"),
+        ("tiny", ("sleeping",), "there is no stage sleeping"),
+        ("tiny", ("clip",), "has begun with stages clip, drawing, not clip"),
+    ],
+)
+def test_a_run_goes_on_only_as_it_has_begun(begun, preset, stages, said):
+    """An unknown name, or one that is not the run's, is an InputError before anything is read."""
+    with pytest.raises(InputError, match=said) as caught:
+        Trainer(begun, preset, stages=stages)
+    assert caught.value.hint
+
+
+def test_a_run_without_its_weights_is_refused(begun):
+    """A run whose file is damaged or gone says so; it does not start over."""
+    file = begun / "train.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(ModelError, match="missing or damaged: "):
+        Trainer(begun, "tiny", stages=("clip", "drawing"))
+    file.unlink()
+    with pytest.raises(ModelError, match="missing or damaged: No such file"):
+        Trainer(begun, "tiny", stages=("clip", "drawing"))
+
+
+def test_the_preset_follows_the_device_and_the_run(begun, tmp_path):
+    """Without a named preset an accelerator gets the large model, a CPU the small one, a run its own."""
+    assert Trainer(begun, "auto", stages=("clip", "drawing")).preset == "tiny"
+    assert Trainer(tmp_path / "small", "auto").preset == "cpu"
+    assert Trainer(tmp_path / "large", "auto", device="meta").preset == "gpu"
 
 
 def test_stages_can_be_run_alone():
