@@ -31,7 +31,7 @@ def write_report(executor: Executor, path: Path) -> Path:
     branches = _branches(executor)
     page = environment.from_string(source).render(
         title=executor.store.path.name if executor.store.path else "Sightline session",
-        model=executor.runtime.info.model,
+        model=_models(executor),
         branches=branches,
     )
     try:
@@ -42,6 +42,13 @@ def write_report(executor: Executor, path: Path) -> Path:
             f"the report cannot be written to {path}: {error.strerror}", hint="give another path"
         ) from error
     return path
+
+
+def _models(executor: Executor) -> str:
+    """The models that made the steps, by their fingerprints: a report needs no runtime."""
+    tips = executor.refs.branches().values()
+    fingerprints = [step.fingerprint[:8] for tip in tips for step in chain(executor.store, tip)]
+    return ", ".join(dict.fromkeys(filter(None, fingerprints))) or "none"
 
 
 def _branches(executor: Executor) -> list[dict[str, object]]:

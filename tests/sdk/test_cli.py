@@ -1,6 +1,7 @@
 """The command line, run as people run it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +10,11 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from sightline.cli.main import app
+import sightline as sl
+from sightline.cli.main import app, main
 
 RUN = CliRunner()
+PROGRAM = [sys.executable, "-c", "from sightline.cli.main import main; main()"]
 
 
 def run(*args):
@@ -19,6 +22,15 @@ def run(*args):
     result = RUN.invoke(app, [str(arg) for arg in args], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
+
+
+def refused(monkeypatch, capsys, *args):
+    """Run the whole program with arguments that it refuses; gives standard output and error."""
+    monkeypatch.setattr(sys, "argv", ["sightline", *map(str, args)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    return capsys.readouterr()
 
 
 def test_draw_ask_edit_log_report(tmp_path, embedded):
@@ -40,6 +52,40 @@ def test_draw_ask_edit_log_report(tmp_path, embedded):
     assert [json.loads(line)["tool"] for line in lines] == ["edit", "add", "generate"]
     assert "a red star" in run("log", store)
     assert Path(run("report", store, "--out", tmp_path / "r.html").strip()).exists()
+    written = json.loads(run("report", store, "--out", tmp_path / "r2.html", "--json"))
+    assert written == {"file": str(tmp_path / "r2.html")}
+
+
+@pytest.mark.parametrize("command", [["generate", "a red star"], ["edit", "star.png", "make the star blue"]])
+def test_drawing_shows_its_progress_on_standard_error(tmp_path, tiny_folder, command):
+    """A terminal sees the stages; standard output holds the data alone."""
+    Image.new("RGB", (64, 64), "white").save(tmp_path / "star.png")
+    done = subprocess.run(
+        [*PROGRAM, *command, "--model", tiny_folder, "--seed", "1", "--json"],
+        cwd=tmp_path,
+        env=os.environ | {"FORCE_COLOR": "1", "TERM": "xterm"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout)["file"] == "out.png"
+    assert "features" in done.stderr
+
+
+def test_a_report_needs_no_model(tmp_path, fake):
+    """The report runs where torch is not installed, and names the models that made the steps."""
+    with sl.Session(tmp_path / "s", runtime=fake) as s:
+        s.generate("a red star")
+    program = "import sys; sys.modules['torch'] = None; from sightline.cli.main import main; main()"
+    command = [sys.executable, "-c", program, "report", tmp_path / "s", "--out", tmp_path / "r.html"]
+    subprocess.run(command, check=True)
+    assert f"model <code>{fake.info.fingerprint[:8]}</code>" in (tmp_path / "r.html").read_text()
+
+
+def test_bench_prints_json(tiny_folder):
+    """Seconds of each job, as data."""
+    measured = json.loads(run("bench", "--model", tiny_folder, "--json"))
+    assert set(measured["seconds"]) == {"answer", "image", "edit"}
 
 
 def test_unknown_words_are_told_on_standard_error(tmp_path, embedded):
@@ -68,25 +114,53 @@ def test_train_stops_and_goes_on(tmp_path):
     """A training that is stopped is continued by the same command, and exports a model."""
     folder, model = tmp_path / "run", tmp_path / "model"
     assert "go on" in run("train", "embedded", "--run", folder, "--preset", "tiny", "--minutes", 0)
-    assert "trained" in run("train", "embedded", "--run", folder, "--preset", "tiny", "--export", model)
+    done = json.loads(run("train", "embedded", "--run", folder, "--export", model, "--json"))
+    assert done == {"complete": True, "run": str(folder), "model": str(model)}
     assert (model / "config.json").exists()
 
 
 def test_the_demo_runs_a_whole_session(tmp_path, embedded):
     """Every step of the demo is there, replay agrees, and report and pictures are left."""
-    told = run("demo", "--out", tmp_path)
-    assert "every step computed again gave the same" in told
-    assert "problems in the store: 0" in told
-    assert len(list(tmp_path.glob("*.png"))) == 4
-    assert (tmp_path / "report.html").stat().st_size > 10_000
+    result = RUN.invoke(app, ["demo", "--out", str(tmp_path), "--json"], catch_exceptions=False)
+    assert "every step computed again gave the same" in result.stderr
+    assert "problems in the store: 0" in result.stderr
+    found = json.loads(result.stdout)
+    assert found["replay_same"]
+    assert found["problems"] == []
+    assert found["pictures"] == [str(path) for path in sorted(tmp_path.glob("*.png"))]
+    assert len(found["pictures"]) == 4
+    assert Path(found["report"]).stat().st_size > 10_000
 
 
 def test_an_error_is_one_line_with_a_hint(tmp_path):
     """No traceback: the message, the hint, exit code 1."""
-    command = [sys.executable, "-c", "from sightline.cli.main import main; main()"]
-    failed = subprocess.run([*command, "understand", "nowhere.png", "what ?"], capture_output=True, text=True)
+    failed = subprocess.run([*PROGRAM, "understand", "nowhere.png", "what ?"], capture_output=True, text=True)
     assert failed.returncode == 1
     assert "there is no file nowhere.png" in failed.stderr
     assert "hint" in failed.stderr
     assert "Traceback" not in failed.stderr
     assert failed.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["understand", "nowhere.png", "what ?"], "not_found", "there is no file nowhere.png"),
+        (["generate", "a star", "--steps", "0"], "bad_input", "steps is 0"),
+        (["log", "nowhere"], "not_found", "there is no session in nowhere"),
+        (["eval", "world", "--n", "0"], "bad_input", "n is 0"),
+        (["train", "embedded", "--run", "run", "--preset", "huge"], "bad_input", "there is no preset 'huge'"),
+    ],
+    ids=lambda case: case[0] if isinstance(case, list) else "",
+)
+def test_an_error_is_json_where_json_is_asked_for(monkeypatch, capsys, tmp_path, embedded, args, code, said):
+    """A program reads code, message and hint from standard output; a person is told on standard error."""
+    monkeypatch.chdir(tmp_path)
+    told = refused(monkeypatch, capsys, *args, "--json")
+    error = json.loads(told.out)["error"]
+    assert error.keys() == {"code", "message", "hint"}
+    assert (error["code"], error["message"]) == (code, said)
+    assert error["hint"]
+    plain = refused(monkeypatch, capsys, *args)
+    assert plain.out == ""
+    assert f"error: {said}" in plain.err

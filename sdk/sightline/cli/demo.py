@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -21,8 +21,8 @@ def photograph() -> Image.Image:
     return large.resize((64, 64), Image.Resampling.BOX)
 
 
-def run(out: Path, tell: Tell) -> None:
-    """Run the session and leave pictures, store and report in a folder."""
+def run(out: Path, tell: Tell) -> Mapping[str, object]:
+    """Run the session and leave pictures, store and report in a folder; gives what was found, as data."""
     started = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     folder = out / "demo.sightline"
@@ -40,7 +40,11 @@ def run(out: Path, tell: Tell) -> None:
         tell(f"  problems in the store: {len(problems)} {' '.join(problems)}")
         report = s.report(out / "report.html")
     tell("")
-    tell(f"report: {report}   pictures: {out}/*.png   {time.monotonic() - started:.1f} s")
+    seconds = round(time.monotonic() - started, 1)
+    tell(f"report: {report}   pictures: {out}/*.png   {seconds} s")
+    pictures = [str(path) for path in sorted(out.glob("*.png"))]
+    found = {"replay_same": replayed.same, "problems": list(problems)}
+    return found | {"report": str(report), "pictures": pictures, "seconds": seconds}
 
 
 def look(s: Session, tell: Tell) -> None:

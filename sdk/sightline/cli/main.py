@@ -1,15 +1,16 @@
 """The command line: typer commands over the public API; the only place that prints.
 
 Data go to standard output (with --json as JSON), progress and messages to
-standard error. Errors of the tree end with exit code 1 and their hint.
+standard error. Errors of the tree end with exit code 1 and their hint; with
+--json they are {"error": {"code", "message", "hint"}} on standard output.
 """
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from rich.console import Console
@@ -18,8 +19,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sightline import connect
 from sightline.cli import demo as demo_session
 from sightline.cli import doctor as doctor_checks
-from sightline.errors import SightlineError
+from sightline.errors import InputError, NotFoundError, SightlineError
+from sightline.results import Drawn, Edited
 from sightline.session import Session
+from sightline.streaming import Done, StreamEvent
+from sightline_runtime.protocol import Progress as StageProgress
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Look, draw, edit, branch, check, replay.")
 train_app = typer.Typer(no_args_is_help=True, help="Train a model on this machine.")
@@ -60,6 +64,15 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
         yield step
 
 
+def drawn(events: Iterable[StreamEvent]) -> Drawn | Edited:
+    """The result that a stream ends with; its progress is shown meanwhile."""
+    with progress() as step:
+        for event in events:
+            if isinstance(event, StageProgress):
+                step(event.stage, event.done, event.total)
+    return cast(Drawn | Edited, cast(Done, event).result)
+
+
 def open_session(path: Path | None, model: str, seed: int | None = None) -> Session:
     """A session on a named model."""
     return Session(path, runtime=connect.load(model), seed=seed)
@@ -68,9 +81,13 @@ def open_session(path: Path | None, model: str, seed: int | None = None) -> Sess
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="folder for pictures and the report")] = Path("demo-out"),
+    as_json: AsJson = False,
 ) -> None:
     """Run a whole session: look, ask, draw, edit, branch, undo, check, replay, report."""
-    demo_session.run(out, print)
+    told_by = sys.stderr if as_json else sys.stdout
+    found = demo_session.run(out, lambda line: print(line, file=told_by))
+    if as_json:
+        say(as_json, found, "")
 
 
 @app.command()
@@ -86,8 +103,8 @@ def generate(
 ) -> None:
     """Draw a picture of PROMPT."""
     with open_session(session, model) as s:
-        drawn = s.generate(prompt, seed=seed, steps=steps, guidance=guidance)
-        _written(as_json, drawn.step.id, drawn.save(out), drawn.seeds[0], drawn.warnings)
+        events = s.stream.generate(prompt, seed=seed, preview_every=0, steps=steps, guidance=guidance)
+        _written(as_json, drawn(events), out)
 
 
 @app.command()
@@ -104,18 +121,21 @@ def edit(
 ) -> None:
     """Change IMAGE as INSTRUCTION says."""
     with open_session(session, model) as s:
-        edited = s.edit(image, instruction, seed=seed, steps=steps, guidance=guidance)
-        _written(as_json, edited.step.id, edited.save(out), edited.seeds[0], edited.warnings)
+        options = {"steps": steps, "guidance": guidance}
+        events = s.stream.edit(image, instruction, seed=seed, preview_every=0, **options)
+        _written(as_json, drawn(events), out)
 
 
-def _written(as_json: bool, step: str, path: Path, seed: int, warnings: tuple[str, ...]) -> None:
+def _written(as_json: bool, made: Drawn | Edited, out: Path) -> None:
+    path, seed = made.save(out), made.seeds[0]
+    _warn(made.warnings)
+    data = {"step": made.step.id, "file": str(path), "seed": seed, "warnings": list(made.warnings)}
+    say(as_json, data, f"{path}  seed {seed}")
+
+
+def _warn(warnings: tuple[str, ...]) -> None:
     for warning in warnings:
         told.print(f"warning: {warning}", markup=False)
-    say(
-        as_json,
-        {"step": step, "file": str(path), "seed": seed, "warnings": list(warnings)},
-        f"{path}  seed {seed}",
-    )
 
 
 @app.command()
@@ -136,8 +156,7 @@ def understand(
             "probabilities": dict(answer.probabilities),
             "warnings": list(answer.warnings),
         }
-        for warning in answer.warnings:
-            told.print(f"warning: {warning}", markup=False)
+        _warn(answer.warnings)
         say(as_json, data, f"{answer.text}  p={answer.confidence:.2f}")
 
 
@@ -162,15 +181,16 @@ def log(
 
 
 @app.command()
-def report(session: Path, out: Out = Path("report.html")) -> None:
+def report(session: Path, out: Out = Path("report.html"), as_json: AsJson = False) -> None:
     """Write SESSION as one HTML file."""
     with Session(_existing(session)) as s:
-        sys.stdout.write(f"{s.report(out)}\n")
+        path = s.report(out)
+        say(as_json, {"file": str(path)}, str(path))
 
 
 def _existing(session: Path) -> Path:
-    if not (session / "session.db").exists():
-        raise typer.BadParameter(f"{session} is not a session folder")
+    if not any((session / part).exists() for part in ("session.db", "objects")):
+        raise NotFoundError(f"there is no session in {session}", hint="give the folder of a session")
     return session
 
 
@@ -179,11 +199,15 @@ def train_embedded(
     run: Annotated[Path, typer.Option(help="folder of the run; goes on where it stopped")] = Path(
         "training-run"
     ),
-    preset: Annotated[str, typer.Option(help="cpu, gpu, refine, or tiny")] = "cpu",
+    preset: Annotated[
+        str,
+        typer.Option(help="cpu, gpu, refine, or tiny; auto is the run's own, or gpu where there is one"),
+    ] = "auto",
     start: Annotated[str | None, typer.Option(help="model that a new run begins from")] = None,
     stage: Annotated[list[str] | None, typer.Option(help="one stage alone; repeat for more")] = None,
     minutes: Annotated[float | None, typer.Option(help="stop after so many minutes")] = None,
     export: Annotated[Path | None, typer.Option(help="write the model so far to this folder")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Train the embedded model from nothing; a second call goes on where the first stopped."""
     with progress() as step:
@@ -197,7 +221,9 @@ def train_embedded(
         done = connect.train(
             run, preset, minutes=minutes, export=export, show=show, start=start, stages=stage or ()
         )
-    sys.stdout.write("trained\n" if done else "stopped; call again to go on\n")
+    exported = None if export is None else str(export)
+    data = {"complete": done, "run": str(run), "model": exported}
+    say(as_json, data, "trained" if done else "stopped; call again to go on")
 
 
 @eval_app.command("world")
@@ -210,7 +236,7 @@ def eval_world(
 ) -> None:
     """Score a model in the world of shapes, on scenes never seen in training."""
     if n < 1:
-        raise typer.BadParameter("n must be at least 1")
+        raise InputError(f"n is {n}", hint="use at least 1 of each type")
     with progress() as step:
         scores = connect.evaluate(connect.load(model), seed=seed, n=n, step=step, parts=part or ())
     say(as_json, scores, json.dumps(scores, indent=1))
@@ -226,9 +252,10 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def bench(model: Model = connect.DEFAULT_MODEL) -> None:
+def bench(model: Model = connect.DEFAULT_MODEL, as_json: AsJson = False) -> None:
     """Measure latency and memory on this machine."""
-    sys.stdout.write(json.dumps(connect.bench(connect.load(model)), indent=1) + "\n")
+    measured = connect.bench(connect.load(model))
+    say(as_json, measured, json.dumps(measured, indent=1))
 
 
 def main() -> None:
@@ -236,7 +263,14 @@ def main() -> None:
     try:
         app()
     except SightlineError as error:
-        told.print(f"error: {error.message}", style="red", markup=False)
-        if error.hint:
-            told.print(f"hint:  {error.hint}", markup=False)
+        _fail(error, as_json="--json" in sys.argv)
         sys.exit(1)
+
+
+def _fail(error: SightlineError, as_json: bool) -> None:
+    if as_json:
+        say(as_json, {"error": {"code": error.code, "message": error.message, "hint": error.hint}}, "")
+        return
+    told.print(f"error: {error.message}", style="red", markup=False)
+    if error.hint:
+        told.print(f"hint:  {error.hint}", markup=False)
