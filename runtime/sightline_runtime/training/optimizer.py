@@ -1,8 +1,9 @@
-"""Muon for matrices, AdamW for everything else, in float32.
+"""Muon for matrices, AdamW for everything else.
 
 Muon turns each momentum matrix into the nearest orthogonal one by a few
 Newton–Schulz steps (Jordan et al., 2024). Torch's own version multiplies in
-bfloat16, which is hundreds of times slower on CPUs without bfloat16 units.
+bfloat16, which is hundreds of times slower on CPUs without bfloat16 units: here it
+is used only where it is fast.
 """
 
 from collections.abc import Iterable
@@ -10,20 +11,22 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from sightline_runtime.training.products import fast_bfloat16
+
 _A, _B, _C = 3.4445, -4.7750, 2.0315
 """Coefficients of the quintic Newton–Schulz iteration, from Muon's publication."""
 
 
 @torch.no_grad()
-def orthogonalise(matrix: Tensor, steps: int = 5) -> Tensor:
+def orthogonalise(matrix: Tensor, steps: int = 5, dtype: torch.dtype = torch.float32) -> Tensor:
     """The nearest orthogonal matrix, roughly: singular values end between 0.7 and 1.2."""
     tall = matrix.shape[0] > matrix.shape[1]
     x: Tensor = matrix.T if tall else matrix
-    x = x / (x.norm() + 1e-7)
+    x = (x / (x.norm() + 1e-7)).to(dtype)
     for _ in range(steps):
         gram = x @ x.T
         x = _A * x + (_B * gram + _C * gram @ gram) @ x
-    return x.T if tall else x
+    return (x.T if tall else x).to(matrix.dtype)
 
 
 class MuonAdam:
@@ -34,6 +37,8 @@ class MuonAdam:
         self.muon, self.adam = muon, adam
         self.state: dict[str, Tensor] = {}
         self.steps = 0
+        device = next((p.device.type for p in self.parameters.values()), "cpu")
+        self.dtype = torch.bfloat16 if fast_bfloat16(device) else torch.float32
 
     def step(self, scale: float) -> None:
         """Apply the gradients with both learning rates times `scale`, then clear them."""
@@ -57,7 +62,8 @@ class MuonAdam:
         gradient = parameter.grad
         momentum = self._buffer(f"{name}#m", parameter)
         momentum.lerp_(gradient, 0.05)  # type: ignore[arg-type]
-        update = orthogonalise(torch.lerp(gradient, momentum, 0.95))  # type: ignore[arg-type]
+        direction = torch.lerp(gradient, momentum, 0.95)  # type: ignore[arg-type]
+        update = orthogonalise(direction, dtype=self.dtype)
         update *= max(1.0, parameter.shape[0] / parameter.shape[1]) ** 0.5
         parameter.mul_(1 - rate * 0.01).add_(update, alpha=-rate)
 

@@ -28,6 +28,7 @@ from sightline_runtime.models.unified import UnifiedModel
 from sightline_runtime.models.words import Words, build
 from sightline_runtime.training import data, objectives
 from sightline_runtime.training.optimizer import MuonAdam, schedule
+from sightline_runtime.training.products import bfloat16_products
 from sightline_runtime.training.recipes import RECIPES, Recipe, Stage
 from sightline_runtime.world.language import vocabulary
 
@@ -176,7 +177,7 @@ class Trainer:
         named = self._open(stage)
         saved = last = time.monotonic()
         while self.step < stage.steps:
-            with self._counting(stage):
+            with self._counting(stage), bfloat16_products(self.device):
                 loss, losses = self._loss(stage)
                 loss.backward()  # type: ignore[no-untyped-call]
             assert_finite(losses, stage.name, self.step)
