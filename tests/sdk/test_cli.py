@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -164,3 +165,10 @@ def test_an_error_is_json_where_json_is_asked_for(monkeypatch, capsys, tmp_path,
     plain = refused(monkeypatch, capsys, *args)
     assert plain.out == ""
     assert f"error: {said}" in plain.err
+
+
+def test_every_surface_has_an_extra():
+    """What a core install leaves out can be asked for by name."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    extras = {"local", "server", "studio", "train", "ray", "postgres", "dev"}
+    assert set(project["optional-dependencies"]) == extras
