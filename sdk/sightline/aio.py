@@ -1,28 +1,47 @@
 """AsyncSession: the session for asyncio, a thin twin.
 
 Every verb runs the sync one in a thread (context variables travel along), so the
-event loop stays free while the model works. A test compares the signatures.
+event loop stays free while the model works. Cancelling an await, or a stream,
+cancels the work and waits until it has ended. A test compares the signatures.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import ParamSpec, TypeVar
 
 from sightline.results import Answered, Drawn, Edited, Made, Result
 from sightline.session import Box, ImageLike, Session
-from sightline.store.sweep import Report
-from sightline.streaming import Stream, StreamEvent
+from sightline.streaming import Events, Stream, StreamEvent
+from sightline.tree.cancelling import Cancellation
 from sightline.tree.replay import Replay
 from sightline.tree.steps import Step
+from sightline.tree.verify import Report
 from sightline_runtime.protocol import Runtime
 from sightline_tools.toolbox import Toolbox
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+async def _awaited(verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a verb in a thread; cancelling the await cancels the verb and waits until it has ended."""
+    stop = Cancellation()
+    work = asyncio.create_task(asyncio.to_thread(stop.run, partial(verb, *args, **kwargs)))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        stop.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        raise
+
 
 class AsyncStream:
-    """The streams of a session, for `async for`."""
+    """The streams of a session, for `async for`; a call is checked when its first event is asked for."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -31,7 +50,9 @@ class AsyncStream:
         self, prompt: str, *, seed: int | None = None, preview_every: int = 4, **options: object
     ) -> AsyncIterator[StreamEvent]:
         """Draw; options are those of `Session.generate`."""
-        return _stepped(self._stream.generate(prompt, seed=seed, preview_every=preview_every, **options))
+        return _stepped(
+            partial(self._stream.generate, prompt, seed=seed, preview_every=preview_every, **options)
+        )
 
     def edit(
         self,
@@ -44,21 +65,22 @@ class AsyncStream:
     ) -> AsyncIterator[StreamEvent]:
         """Edit; options are those of `Session.edit`."""
         return _stepped(
-            self._stream.edit(image, instruction, seed=seed, preview_every=preview_every, **options)
+            partial(self._stream.edit, image, instruction, seed=seed, preview_every=preview_every, **options)
         )
 
     def understand(self, image: object, question: str, **options: object) -> AsyncIterator[StreamEvent]:
         """Answer; options are those of `Session.understand`."""
-        return _stepped(self._stream.understand(image, question, **options))
+        return _stepped(partial(self._stream.understand, image, question, **options))
 
 
-async def _stepped(events: Iterator[StreamEvent]) -> AsyncIterator[StreamEvent]:
+async def _stepped(start: Callable[[], Events]) -> AsyncIterator[StreamEvent]:
     """Take each event in a thread; leaving early closes the stream and so cancels the work."""
+    events = await _awaited(start)
     try:
         while (event := await asyncio.to_thread(next, events, None)) is not None:
             yield event
     finally:
-        await asyncio.to_thread(events.close)  # type: ignore[attr-defined]
+        await asyncio.to_thread(events.close)
 
 
 class AsyncSession:
@@ -85,7 +107,7 @@ class AsyncSession:
         size: tuple[int, int] | None = None,
     ) -> Drawn:
         """Draw `n` pictures of a prompt."""
-        return await asyncio.to_thread(
+        return await _awaited(
             self._session.generate, prompt, n=n, seed=seed, steps=steps, guidance=guidance, size=size
         )
 
@@ -93,7 +115,7 @@ class AsyncSession:
         self, image: ImageLike, question: str, *, choices: Sequence[str] = (), max_tokens: int = 64
     ) -> Answered:
         """Answer a question about a picture, in words or by the probabilities of `choices`."""
-        return await asyncio.to_thread(
+        return await _awaited(
             self._session.understand, image, question, choices=choices, max_tokens=max_tokens
         )
 
@@ -109,13 +131,13 @@ class AsyncSession:
         size: tuple[int, int] | None = None,
     ) -> Edited:
         """Change a picture as an instruction says."""
-        return await asyncio.to_thread(
+        return await _awaited(
             self._session.edit, image, instruction, n=n, seed=seed, steps=steps, guidance=guidance, size=size
         )
 
     async def crop(self, image: ImageLike, box: Box) -> Made:
         """Cut a rectangle out of a picture."""
-        return await asyncio.to_thread(self._session.crop, image, box)
+        return await _awaited(self._session.crop, image, box)
 
     async def resize(
         self,
@@ -127,44 +149,47 @@ class AsyncSession:
         resample: str = "lanczos",
     ) -> Made:
         """Change a picture's size."""
-        return await asyncio.to_thread(
+        return await _awaited(
             self._session.resize, image, width=width, height=height, scale=scale, resample=resample
         )
 
     async def annotate(self, image: ImageLike, marks: Sequence[Mapping[str, object]]) -> Made:
         """Draw boxes with labels."""
-        return await asyncio.to_thread(self._session.annotate, image, marks)
+        return await _awaited(self._session.annotate, image, marks)
 
     async def grid(
-        self, images: Sequence[ImageLike], *, columns: int | None = None, padding: int = 4
+        self, images: Sequence[ImageLike] | Result, *, columns: int | None = None, padding: int = 4
     ) -> Made:
-        """Lay pictures out in rows."""
-        return await asyncio.to_thread(self._session.grid, images, columns=columns, padding=padding)
+        """Lay pictures out in rows: a list of them, or all of one result."""
+        return await _awaited(self._session.grid, images, columns=columns, padding=padding)
 
     async def composite(
         self, base: ImageLike, top: ImageLike, *, left: int = 0, above: int = 0, alpha: float = 1.0
     ) -> Made:
         """Put one picture on another."""
-        return await asyncio.to_thread(
-            self._session.composite, base, top, left=left, above=above, alpha=alpha
-        )
+        return await _awaited(self._session.composite, base, top, left=left, above=above, alpha=alpha)
 
     async def compare(self, a: ImageLike, b: ImageLike) -> Made:
         """Measure and show in what two pictures of one size differ."""
-        return await asyncio.to_thread(self._session.compare, a, b)
+        return await _awaited(self._session.compare, a, b)
 
     async def call(self, tool: str, **args: object) -> Result:
         """Call any tool of the toolbox by name."""
-        return await asyncio.to_thread(self._session.call, tool, **args)
+        return await _awaited(self._session.call, tool, **args)
 
     async def add(self, source: ImageLike) -> Made:
         """Bring a picture in."""
-        return await asyncio.to_thread(self._session.add, source)
+        return await _awaited(self._session.add, source)
 
     @property
     def branches(self) -> Mapping[str, str | None]:
         """Every branch and the step it stands at."""
         return self._session.branches
+
+    @property
+    def tags(self) -> Mapping[str, str | None]:
+        """Every tag and the step it names."""
+        return self._session.tags
 
     @property
     def head(self) -> tuple[str, str | None]:
@@ -173,35 +198,35 @@ class AsyncSession:
 
     async def branch(self, name: str, *, at: Result | Step | str | None = None) -> None:
         """Make a branch at a step; does not switch to it."""
-        await asyncio.to_thread(self._session.branch, name, at=at)
+        await _awaited(self._session.branch, name, at=at)
 
     async def checkout(self, name: str) -> None:
         """Switch to a branch."""
-        await asyncio.to_thread(self._session.checkout, name)
+        await _awaited(self._session.checkout, name)
 
     async def tag(self, name: str, *, at: Result | Step | str | None = None) -> None:
         """Name a step for good."""
-        await asyncio.to_thread(self._session.tag, name, at=at)
+        await _awaited(self._session.tag, name, at=at)
 
     async def undo(self, n: int = 1) -> Step | None:
         """Move the branch back; nothing is deleted."""
-        return await asyncio.to_thread(self._session.undo, n)
+        return await _awaited(self._session.undo, n)
 
     async def redo(self, n: int = 1) -> Step | None:
         """Take back an undo."""
-        return await asyncio.to_thread(self._session.redo, n)
+        return await _awaited(self._session.redo, n)
 
     async def log(self, limit: int | None = None, *, branch: str | None = None) -> list[Step]:
         """The steps of a branch, newest first."""
-        return await asyncio.to_thread(self._session.log, limit, branch=branch)
+        return await _awaited(self._session.log, limit, branch=branch)
 
     async def show(self, step: Result | Step | str) -> Result:
         """Look at a step again; nothing is computed."""
-        return await asyncio.to_thread(self._session.show, step)
+        return await _awaited(self._session.show, step)
 
     async def replay(self, step: Result | Step | str | None = None) -> Replay:
         """Compute a step (or the whole branch) again and compare."""
-        return await asyncio.to_thread(self._session.replay, step)
+        return await _awaited(self._session.replay, step)
 
     @property
     def runtime(self) -> Runtime:
@@ -220,15 +245,15 @@ class AsyncSession:
 
     async def report(self, path: str | Path) -> Path:
         """Write the whole session as one HTML file."""
-        return await asyncio.to_thread(self._session.report, path)
+        return await _awaited(self._session.report, path)
 
     async def verify_store(self) -> Report:
         """Derive every digest again."""
-        return await asyncio.to_thread(self._session.verify_store)
+        return await _awaited(self._session.verify_store)
 
     async def close(self) -> None:
         """Close the store."""
-        await asyncio.to_thread(self._session.close)
+        await _awaited(self._session.close)
 
     async def __aenter__(self) -> AsyncSession:
         return self

@@ -122,6 +122,24 @@ def evaluate(
     return suite.evaluate(runtime, seed, n, step, parts)
 
 
+def card(
+    name: str, *, scores: Sequence[Path], runs: Sequence[Path] = (), milestones: Path | None = None
+) -> Path:
+    """Write a model's card into its folder from files of scores and folders of training runs.
+
+    Raises InputError if the scores are of another model or lack a part.
+    """
+    runtime = load(name)
+    try:
+        from sightline_runtime.evaluation import card as cards
+    except ImportError as error:
+        raise ModelError(
+            f"the pictures of a card need a package that is not installed: {error.name}",
+            hint="pip install 'sightline[train]'",
+        ) from error
+    return cards.write(runtime, _folder(name), scores=scores, runs=runs, milestones=milestones)
+
+
 def train(
     folder: Path,
     preset: str,

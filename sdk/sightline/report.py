@@ -13,15 +13,21 @@ from pathlib import Path
 from jinja2 import StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
-from sightline.errors import InputError, SightlineError
+from sightline.errors import CorruptStoreError, InputError, SightlineError
 from sightline.results import Picture, data_uri, shown_png
-from sightline.tree.diff import chain
+from sightline.store.database import Row
+from sightline.tree.diff import rows
 from sightline.tree.execute import Executor
 from sightline.tree.recipe import plain
 from sightline.tree.steps import Step
 from sightline_tools.image import Image
 
 _WIDTH = 160
+_TOLD = {"image", "images", "before", "text", "confidence", "probabilities", "plans", "warnings", "changed"}
+"""Outputs that have a place of their own; all others are listed by name."""
+_BLANK: dict[str, object] = dict.fromkeys(
+    ("seconds", "cached", "asked", "answer", "choices", "facts", "plans", "pictures", "details"), ()
+)
 
 
 def write_report(executor: Executor, path: Path) -> Path:
@@ -46,24 +52,33 @@ def write_report(executor: Executor, path: Path) -> Path:
 
 def _models(executor: Executor) -> str:
     """The models that made the steps, by their fingerprints: a report needs no runtime."""
-    tips = executor.refs.branches().values()
-    fingerprints = [step.fingerprint[:8] for tip in tips for step in chain(executor.store, tip)]
-    return ", ".join(dict.fromkeys(filter(None, fingerprints))) or "none"
+    fingerprints = {str(row["fingerprint"])[:8] for row in executor.store.database.steps()} - {""}
+    return ", ".join(sorted(fingerprints)) or "none"
 
 
 def _branches(executor: Executor) -> list[dict[str, object]]:
-    current, _ = executor.refs.head()
-    shown: set[str] = set()
+    current = executor.store.database.get_ref("head", "HEAD")
+    shown: set[object] = set()
     branches: list[dict[str, object]] = []
     tips = executor.refs.branches()
     for name in sorted(tips, key=lambda branch: (branch != "main", branch)):
-        steps = chain(executor.store, tips[name])[::-1]
-        new = [step for step in steps if step.id not in shown]
-        shared = new[0].parent if new and new[0].parent else (steps[-1].id if steps and not new else None)
-        shown |= {step.id for step in new}
-        shown_steps = [_step(executor, step) for step in new]
-        branches.append({"name": name, "current": name == current, "shared": shared, "steps": shown_steps})
+        steps = rows(executor.store, tips[name])[::-1]
+        new = [row for row in steps if row["id"] not in shown]
+        shared = new[0]["parent"] if new else (steps[-1]["id"] if steps else None)
+        shown |= {row["id"] for row in new}
+        is_current = current is not None and current.target == name
+        shown_steps = [_shown(executor, row) for row in new]
+        branches.append({"name": name, "current": is_current, "shared": shared, "steps": shown_steps})
     return branches
+
+
+def _shown(executor: Executor, row: Row) -> dict[str, object]:
+    try:
+        shown = _step(executor, Step.from_row(row))
+    except CorruptStoreError as error:  # a damaged step must not hide the others
+        shown = {**_BLANK, "warnings": [str(error)]}
+    tags = [name for name, step in executor.refs.tags().items() if step == row["id"]]
+    return {"id": row["id"], "tool": row["tool"], "tags": tags, **shown}
 
 
 def _step(executor: Executor, step: Step) -> dict[str, object]:
@@ -73,8 +88,6 @@ def _step(executor: Executor, step: Step) -> dict[str, object]:
     asked = next((step.args[name] for name in ("prompt", "question", "instruction") if name in step.args), "")
     confidence = outputs.get("confidence")
     return {
-        "id": step.id,
-        "tool": step.tool,
         "seconds": f"{step.seconds:.2f} s",
         "cached": step.status == "done"
         and not step.usage
@@ -84,6 +97,7 @@ def _step(executor: Executor, step: Step) -> dict[str, object]:
         "answer": outputs.get("text", ""),
         "confidence": f"{confidence:.2f}" if isinstance(confidence, float) else "",
         "choices": [{"text": text, "percent": round(100 * share)} for text, share in choices],
+        "facts": {name: _fact(value) for name, value in outputs.items() if name not in _TOLD},
         "plans": [text for text in _texts(outputs.get("plans")) if text],
         "warnings": _texts(outputs.get("warnings")),
         "pictures": _pictures(executor, step),
@@ -93,25 +107,33 @@ def _step(executor: Executor, step: Step) -> dict[str, object]:
     }
 
 
+def _fact(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def _texts(value: object) -> list[str]:
     return [str(text) for text in value] if isinstance(value, list) else []
 
 
 def _pictures(executor: Executor, step: Step) -> list[dict[str, object]]:
-    read = [value["$image"] for value in step.args.values() if isinstance(value, dict) and "$image" in value]
-    looked_at = [("looked at" if step.tool == "understand" else "from", str(digest)) for digest in read]
-    if step.tool == "add":
-        looked_at = []
+    read = [] if step.tool == "add" else [digest for arg in step.args.values() for digest in _digests(arg)]
+    looked_at = [("looked at" if step.tool == "understand" else "from", digest) for digest in read]
     return [
         _picture(executor, caption, digest)
         for caption, digest in [*looked_at, *(("", d) for d in step.images())]
     ]
 
 
+def _digests(value: object) -> list[str]:
+    """The pictures of an argument: one, or a list of them."""
+    items = value if isinstance(value, list) else [value]
+    return [str(item["$image"]) for item in items if isinstance(item, dict) and "$image" in item]
+
+
 def _picture(executor: Executor, caption: str, digest: str) -> dict[str, object]:
     try:
-        ref: Image = executor.reference(digest)
-        picture: Picture = executor.picture(ref)
+        ref: Image = executor.pictures.reference(digest)
+        picture: Picture = executor.pictures.bound(ref)
         uri = data_uri(shown_png(picture.numpy(), _WIDTH))
     except SightlineError as error:  # a damaged picture must not hide the others
         return {"uri": "", "width": _WIDTH, "alt": str(error), "caption": f"{caption} {error.message}"}

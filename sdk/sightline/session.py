@@ -7,7 +7,7 @@ returns a result. An error leaves the branch where it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import cast
@@ -17,15 +17,17 @@ import numpy.typing as npt
 from PIL import Image as PILImage
 
 from sightline import connect
+from sightline.errors import InputError
 from sightline.results import Answered, Drawn, Edited, Made, Picture, Result
 from sightline.store.database import Store, open_store
-from sightline.store.sweep import Report
 from sightline.streaming import Stream
 from sightline.tree import history
 from sightline.tree.execute import Executor
+from sightline.tree.recipe import checked_seed
 from sightline.tree.replay import Replay, replay
 from sightline.tree.steps import Step
-from sightline_runtime.protocol import Event, Runtime
+from sightline.tree.verify import Report, verify
+from sightline_runtime.protocol import Runtime
 from sightline_tools.image import Image
 from sightline_tools.toolbox import Toolbox, default_toolbox
 
@@ -52,12 +54,12 @@ class Session:
         seed: int | None = None,
         toolbox: Toolbox | None = None,
     ) -> None:
+        if runtime is not None and not isinstance(runtime, Runtime):
+            raise InputError(f"{runtime!r} is not a runtime", hint="give what sightline.load returns")
+        start = None if seed is None else checked_seed(seed)
         self._store: Store = open_store(path)
         self._executor = Executor(
-            self._store,
-            runtime or connect.Lazy(),
-            toolbox or default_toolbox(),
-            seed=seed,
+            self._store, runtime or connect.Lazy(), toolbox or default_toolbox(), seed=start
         )
 
     # --- looking, drawing, editing -----------------------------------------------------------
@@ -80,7 +82,7 @@ class Session:
         self, image: ImageLike, question: str, *, choices: Sequence[str] = (), max_tokens: int = 64
     ) -> Answered:
         """Answer a question about a picture, in words or by the probabilities of `choices`."""
-        args = {"image": image, "question": question, "choices": tuple(choices), "max_tokens": max_tokens}
+        args = {"image": image, "question": question, "choices": choices, "max_tokens": max_tokens}
         return cast(Answered, self._run("understand", args))
 
     def edit(
@@ -120,11 +122,13 @@ class Session:
 
     def annotate(self, image: ImageLike, marks: Sequence[Mapping[str, object]]) -> Made:
         """Draw boxes with labels: each mark has `box`, and may have `label` and `color`."""
-        return cast(Made, self._run("annotate", {"image": image, "marks": list(marks)}))
+        return cast(Made, self._run("annotate", {"image": image, "marks": marks}))
 
-    def grid(self, images: Sequence[ImageLike], *, columns: int | None = None, padding: int = 4) -> Made:
-        """Lay pictures out in rows."""
-        args = {"images": list(images), "columns": columns, "padding": padding}
+    def grid(
+        self, images: Sequence[ImageLike] | Result, *, columns: int | None = None, padding: int = 4
+    ) -> Made:
+        """Lay pictures out in rows: a list of them, or all of one result."""
+        args = {"images": images, "columns": columns, "padding": padding}
         return cast(Made, self._run("grid", args))
 
     def composite(
@@ -154,13 +158,18 @@ class Session:
         return self._executor.refs.branches()
 
     @property
+    def tags(self) -> Mapping[str, str | None]:
+        """Every tag and the step it names."""
+        return self._executor.refs.tags()
+
+    @property
     def head(self) -> tuple[str, str | None]:
         """The current branch and its step."""
         return self._executor.refs.head()
 
     def branch(self, name: str, *, at: Result | Step | str | None = None) -> None:
         """Make a branch at a step (the current one by default); does not switch to it."""
-        self._executor.refs.branch(name, self._step_id(at))
+        self._executor.refs.branch(name, self._executor.locate(at))
 
     def checkout(self, name: str) -> None:
         """Switch to a branch."""
@@ -168,7 +177,7 @@ class Session:
 
     def tag(self, name: str, *, at: Result | Step | str | None = None) -> None:
         """Name a step for good."""
-        self._executor.refs.tag(name, self._step_id(at))
+        self._executor.refs.tag(name, self._executor.locate(at))
 
     def undo(self, n: int = 1) -> Step | None:
         """Move the branch back `n` steps; nothing is deleted. Gives the step it now stands at."""
@@ -184,11 +193,12 @@ class Session:
 
     def show(self, step: Result | Step | str) -> Result:
         """Look at a step again; nothing is computed."""
-        return self._executor.show(self._step_id(step))
+        return self._executor.show(self._executor.locate(step))
 
     def replay(self, step: Result | Step | str | None = None) -> Replay:
         """Compute a step (or the whole branch) again and compare; moves nothing."""
-        targets = self.log()[::-1] if step is None else [self._executor.step(self._step_id(step))]
+        at = self._executor.locate(step)
+        targets = self.log()[::-1] if step is None else [self._executor.step(at)]
         return replay(self._executor, targets)
 
     # --- the rest ----------------------------------------------------------------------------
@@ -201,7 +211,7 @@ class Session:
     @property
     def stream(self) -> Stream:
         """The model verbs as streams of events: `for event in s.stream.generate("a star")`."""
-        return Stream(self._run)
+        return Stream(self._executor)
 
     @property
     def path(self) -> Path | None:
@@ -216,7 +226,7 @@ class Session:
 
     def verify_store(self) -> Report:
         """Derive every digest again; `problems` is empty when the store is whole."""
-        return history.verify(self._store)
+        return verify(self._store)
 
     def close(self) -> None:
         """Close the store; a runtime that was given stays open."""
@@ -230,17 +240,5 @@ class Session:
     ) -> None:
         self.close()
 
-    def _run(
-        self,
-        tool: str,
-        args: Mapping[str, object],
-        *,
-        seed: int | None = None,
-        watch: Callable[[Event], None] | None = None,
-    ) -> Result:
-        return self._executor.run(tool, args, seed=seed, watch=watch)
-
-    def _step_id(self, at: Result | Step | str | None) -> str | None:
-        if isinstance(at, Result):
-            return at.step.id
-        return at.id if isinstance(at, Step) else self._executor.refs.resolve(at or "HEAD")
+    def _run(self, tool: str, args: Mapping[str, object], *, seed: int | None = None) -> Result:
+        return self._executor.run(tool, args, seed=seed)

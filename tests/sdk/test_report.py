@@ -26,3 +26,16 @@ def test_an_empty_session_has_a_report(tmp_path, fake):
     """Nothing done yet is a page too."""
     with sl.Session(runtime=fake) as s:
         assert "main" in s.report(tmp_path / "r.html").read_text()
+
+
+def test_the_report_shows_measurements_inputs_and_tags(tmp_path, fake):
+    """What compare measured, what grid laid out, and the names of steps."""
+    with sl.Session(runtime=fake, seed=1) as s:
+        a, b = s.generate("a red star"), s.generate("a blue ring")
+        s.tag("good", at=a)
+        fraction = s.compare(a, b).values["changed_fraction"]
+        s.grid([a, b])
+        page = s.report(tmp_path / "r.html").read_text()
+    assert f"<dt>changed_fraction</dt><dd>{fraction:.4g}</dd>" in page
+    assert page.count(f"from {a.image.ref.pixels[:8]}") == 2
+    assert '<div class="tag">good</div>' in page

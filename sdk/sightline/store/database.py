@@ -42,6 +42,8 @@ _STEP_COLUMNS = [
     "error",
 ]
 _IMAGE_COLUMNS = ["pixels", "blob", "width", "height", "mode", "media_type"]
+_DAMAGE = ("malformed", "no such table", "no such column", "has no column")
+_OURS = {"session.db", "session.db-wal", "session.db-shm", "objects"}
 _EXPORT = "the objects folder is untouched; restore session.db from a copy"
 
 
@@ -64,6 +66,7 @@ class Database:
         # in memory all threads share one connection, under the lock; on disk each transaction opens its own
         options = {"poolclass": StaticPool} if path is None else {"poolclass": NullPool}
         self.read_only = path is not None and path.exists() and not _writable(path)
+        self._closed = False
         self._engine = create_engine(url, connect_args={"check_same_thread": False}, **options)
         event.listen(self._engine, "connect", _configure)
         self._migrate()
@@ -74,20 +77,31 @@ class Database:
         return self._engine
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; what is asked afterwards is refused."""
+        self._closed = True
         self._engine.dispose()
+
+    def check_writable(self) -> None:
+        """Raise StoreError if nothing can be written."""
+        self._check_open()
+        if self.read_only:
+            raise StoreError("this store is read-only", hint="copy it to a folder you may write to")
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError("the session is closed", hint="open it again, or close it later")
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection to read with."""
+        self._check_open()
         with self._lock, _translated(), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that holds the write lock from its start and commits at its end."""
-        if self.read_only:
-            raise StoreError("this store is read-only", hint="copy it to a folder you may write to")
+        self.check_writable()
         with self._lock, _translated(), self._engine.connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
@@ -155,6 +169,15 @@ class Database:
             raise NotFoundError(f"there is no step {step!r}", hint="log() lists the steps")
         return rows[0]
 
+    def has_step(self, step: str) -> bool:
+        """Whether a step of that whole id is there."""
+        return bool(self._select("SELECT 1 FROM steps WHERE id = :id", id=step))
+
+    def get_parent(self, step: str) -> str | None:
+        """The step before a step, also where the rest of its row is damaged."""
+        parent = self.get_step(step)["parent"]
+        return None if parent is None else str(parent)
+
     def find_recipe(self, recipe: str) -> Row | None:
         """The newest finished step of a recipe."""
         rows = self._select(
@@ -180,11 +203,15 @@ class Database:
     # --- images ------------------------------------------------------------------------------
 
     def insert_image(self, row: Mapping[str, object]) -> None:
-        """Add a picture's row; one that is there stays."""
+        """Add a picture's row, or mend the one that is there: the same pixels have the same row."""
         columns = ", ".join(_IMAGE_COLUMNS)
         values = ", ".join(f":{name}" for name in _IMAGE_COLUMNS)
+        mended = ", ".join(f"{name} = excluded.{name}" for name in _IMAGE_COLUMNS[1:])
         with self.writing() as connection:
-            statement = f"INSERT INTO images ({columns}) VALUES ({values}) ON CONFLICT (pixels) DO NOTHING"
+            statement = (
+                f"INSERT INTO images ({columns}) VALUES ({values}) "
+                f"ON CONFLICT (pixels) DO UPDATE SET {mended}"
+            )
             connection.execute(text(statement), dict(row))
 
     def get_image(self, pixels: str) -> Row | None:
@@ -274,7 +301,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        if "malformed" in str(error):
+        if any(sign in str(error.orig) for sign in _DAMAGE):
             raise CorruptStoreError(f"the session database is damaged: {error.orig}", hint=_EXPORT) from error
         raise StoreError(
             f"the session database cannot be used: {error.orig}", hint="check space and rights"
@@ -308,10 +335,8 @@ def open_store(path: str | Path | None = None) -> Store:
     if folder.exists() and not folder.is_dir():
         raise StoreError(f"{folder} is a file, not a session", hint="sessions are folders; give another path")
     file = folder / "session.db"
-    if folder.exists() and not file.exists() and any(folder.iterdir()):
-        raise StoreError(
-            f"{folder} is a folder of something else", hint="give a new path, or that of a session"
-        )
+    if folder.exists():
+        _check_folder(folder, file)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -319,3 +344,15 @@ def open_store(path: str | Path | None = None) -> Store:
             f"{folder} cannot be made: {error.strerror}", hint="check the path and its rights"
         ) from error
     return Store(Database(file), Objects(folder / "objects"), folder)
+
+
+def _check_folder(folder: Path, file: Path) -> None:
+    """Refuse a folder of something else, and pictures without their database: it would open as empty."""
+    names = {path.name for path in folder.iterdir()}
+    pictures = names <= _OURS and any((folder / "objects").glob("*"))
+    if pictures and not (file.exists() and file.stat().st_size):
+        raise CorruptStoreError(f"{file} is missing or empty, but its pictures are there", hint=_EXPORT)
+    if names and file.name not in names:
+        raise StoreError(
+            f"{folder} is a folder of something else", hint="give a new path, or that of a session"
+        )

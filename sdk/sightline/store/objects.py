@@ -16,7 +16,9 @@ from pathlib import Path
 import fsspec
 from fsspec.implementations.memory import MemoryFileSystem
 
-from sightline.errors import CorruptStoreError, NotFoundError, StoreError
+from sightline.errors import CorruptStoreError, StoreError
+
+_MEND = "all else is readable; repeat the call that made the picture, or add it again"
 
 
 class Objects:
@@ -24,6 +26,7 @@ class Objects:
 
     def __init__(self, root: Path | None) -> None:
         self._local = root is not None
+        self._freed = False
         self._root = str(root) if root is not None else f"/sightline-{uuid.uuid4().hex}"
         self._fs = fsspec.filesystem("file") if self._local else MemoryFileSystem()
 
@@ -31,11 +34,11 @@ class Objects:
         return f"{self._root}/{digest[:2]}/{digest[2:]}"
 
     def put(self, data: bytes) -> str:
-        """Store bytes and give their digest; bytes that are there are only touched."""
+        """Store bytes and give their digest; bytes that are there and whole are only touched."""
         digest = hashlib.sha256(data).hexdigest()
         path = self._path(digest)
         try:
-            if self._fs.exists(path) and self._fs.size(path) == len(data):
+            if self._fs.exists(path) and self._fs.cat_file(path) == data:
                 if self._local:
                     os.utime(path)  # keeps a reused object out of the next sweep
                 return digest
@@ -68,24 +71,20 @@ class Objects:
 
     def get(self, digest: str) -> bytes:
         """The bytes of a digest, checked; CorruptStoreError if they are not what was stored."""
+        if self._freed:
+            raise StoreError(
+                "the session is closed and its pictures were in memory",
+                hint="save pictures before, or give the session a folder",
+            )
         try:
             data: bytes = self._fs.cat_file(self._path(digest))
         except FileNotFoundError as error:
-            raise NotFoundError(
-                f"object {digest[:8]} is not in the store", hint="run verify_store()"
-            ) from error
+            raise CorruptStoreError(f"object {digest[:8]} is missing from the store", hint=_MEND) from error
         except OSError as error:
             raise StoreError(f"object {digest[:8]} cannot be read: {error}", hint="check the disk") from error
         if hashlib.sha256(data).hexdigest() != digest:
-            raise CorruptStoreError(
-                f"object {digest[:8]} does not match its digest",
-                hint="all else is readable; replay the step that made it",
-            )
+            raise CorruptStoreError(f"object {digest[:8]} does not match its digest", hint=_MEND)
         return data
-
-    def has(self, digest: str) -> bool:
-        """Whether an object is there."""
-        return bool(self._fs.exists(self._path(digest)))
 
     def digests(self) -> Iterator[str]:
         """Every object's digest."""
@@ -106,5 +105,8 @@ class Objects:
 
     def clear(self) -> None:
         """Free objects in memory; files stay."""
-        if not self._local and self._fs.exists(self._root):
+        if self._local:
+            return
+        self._freed = True
+        if self._fs.exists(self._root):
             self._fs.rm(self._root, recursive=True)

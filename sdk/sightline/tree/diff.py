@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from sightline.store.database import Store
+from sightline.errors import CorruptStoreError
+from sightline.store.database import Row, Store
 from sightline.tree.steps import Step
 
 
@@ -15,13 +16,21 @@ class Diff:
     only_b: tuple[Step, ...]
 
 
+def rows(store: Store, tip: str | None, limit: int | None = None) -> list[Row]:
+    """The rows of the steps from a tip back to the root, newest first, at most `limit`."""
+    found: dict[str, Row] = {}
+    while tip is not None and (limit is None or len(found) < limit):
+        if tip in found:
+            raise CorruptStoreError(f"step {tip[:8]} comes before itself", hint="check out another branch")
+        found[tip] = store.database.get_step(tip)
+        parent = found[tip]["parent"]
+        tip = None if parent is None else str(parent)
+    return list(found.values())
+
+
 def chain(store: Store, tip: str | None, limit: int | None = None) -> list[Step]:
     """The steps from a tip back to the root, newest first, at most `limit`."""
-    steps: list[Step] = []
-    while tip is not None and (limit is None or len(steps) < limit):
-        steps.append(Step.from_row(store.database.get_step(tip)))
-        tip = steps[-1].parent
-    return steps
+    return [Step.from_row(row) for row in rows(store, tip, limit)]
 
 
 def diff(store: Store, a: str | None, b: str | None) -> Diff:

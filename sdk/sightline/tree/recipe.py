@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from pydantic import BaseModel
 
 from sightline.errors import InputError
@@ -28,20 +29,41 @@ def canonical(value: object) -> Json:
         fields = type(value).model_fields
         return {name: canonical(getattr(value, name)) for name, info in fields.items() if not info.exclude}
     if isinstance(value, Mapping):
-        return {str(key): canonical(item) for key, item in value.items()}
+        return {_text(str(key)): canonical(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [canonical(item) for item in value]
+    return _scalar(value)
+
+
+def _scalar(value: object) -> Json:
+    if isinstance(value, str):
+        return _text(value)
+    if value is None or isinstance(value, bool):
+        return value
     if isinstance(value, float):
         if not math.isfinite(value):
             raise InputError(f"{value} cannot be stored", hint="use a finite number")
         return {"$float": repr(value)}
-    if value is None or isinstance(value, bool | str):
-        return value
     if isinstance(value, int):
         if abs(value) > _LARGEST:
             raise InputError(f"{value} is too large", hint="use whole numbers up to 2**53 - 1")
         return value
     raise InputError(f"{type(value).__name__} cannot be stored", hint="use text, numbers, lists and pictures")
+
+
+def _text(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{text[:60]!r} holds half a character", hint="give whole Unicode text") from error
+    return text
+
+
+def checked_seed(seed: object) -> int:
+    """A seed that can be recorded: a whole number, Python's or numpy's, from 0 to 2**63 - 1."""
+    if isinstance(seed, int | np.integer) and not isinstance(seed, bool) and 0 <= seed < 2**63:
+        return int(seed)
+    raise InputError(f"seed is {seed!r}", hint="use a whole number from 0 to 2**63 - 1")
 
 
 def plain(value: object) -> object:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from sightline.errors import SightlineError
+from sightline.errors import CancelledError, SightlineError
+from sightline.tree import cancelling
 from sightline.tree.execute import Executor
 from sightline.tree.recipe import plain
 from sightline.tree.steps import Step
@@ -59,7 +60,7 @@ def _restored(executor: Executor, value: object) -> object:
     """Stored arguments as arguments again: pictures by their digests."""
     if isinstance(value, dict):
         if set(value) == {"$image"}:
-            return executor.reference(value["$image"])
+            return executor.pictures.reference(value["$image"])
         return {key: _restored(executor, item) for key, item in value.items()}
     return [_restored(executor, item) for item in value] if isinstance(value, list) else value
 
@@ -67,15 +68,23 @@ def _restored(executor: Executor, value: object) -> object:
 def _one(executor: Executor, step: Step) -> Replayed:
     if step.tool == "add" or step.status != "done":
         return Replayed(step, "skipped", "brought in from outside" if step.tool == "add" else step.status)
+    cancelling.current().check()
+    try:
+        return _compared(executor, step)
+    except CancelledError:
+        raise
+    except SightlineError as error:
+        return Replayed(step, "differs", str(error))
+
+
+def _compared(executor: Executor, step: Step) -> Replayed:
     args = {name: _restored(executor, plain(value)) for name, value in step.args.items()}
     call = executor.prepare(step.tool, args, step.seeds[0] if step.seeds else None)
     if call.tool.version != step.version:
         return Replayed(step, "differs", f"the tool is now version {call.tool.version}")
     if call.fingerprint != step.fingerprint:
         return Replayed(step, "other model", f"was {step.fingerprint[:8]}, is {call.fingerprint[:8]}")
-    try:
-        again = executor.compute(replace(call, seeds=step.seeds))
-    except SightlineError as error:
-        return Replayed(step, "differs", str(error))
+    call = replace(call, seeds=step.seeds)
+    again = executor.compute(call, executor.context(call))
     differing = [name for name in step.outputs if again.outputs.get(name) != step.outputs[name]]
     return Replayed(step, "differs", ", ".join(differing)) if differing else Replayed(step, "same")

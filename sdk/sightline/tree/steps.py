@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
+from sightline.errors import CorruptStoreError
 from sightline.store.database import Row
 from sightline.tree.recipe import Json, digest, dumps, plain
 
@@ -87,7 +88,18 @@ class Step:
 
     @classmethod
     def from_row(cls, row: Row) -> "Step":
-        """From a row of the database."""
+        """From a row of the database; CorruptStoreError if it is not what was stored."""
+        try:
+            step = cls._parsed(row)
+            whole = step.id == step.derived_id()
+        except (ValueError, TypeError, KeyError) as error:
+            raise _damaged(row, f"cannot be read: {error}") from error
+        if not whole:
+            raise _damaged(row, "does not match its digest")
+        return step
+
+    @classmethod
+    def _parsed(cls, row: Row) -> "Step":
         values = {name: row[name] for name in (f.name for f in fields(cls))}
         for name in _JSON:
             values[name] = None if row[name] is None else json.loads(str(row[name]))
@@ -98,3 +110,10 @@ class Step:
     def values(self) -> dict[str, object]:
         """The outputs with floats as floats."""
         return {name: plain(value) for name, value in self.outputs.items()}
+
+
+def _damaged(row: Row, what: str) -> CorruptStoreError:
+    return CorruptStoreError(
+        f"step {str(row['id'])[:8]} {what}",
+        hint="all else is readable: undo, check out, or branch from another step",
+    )

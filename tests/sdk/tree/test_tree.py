@@ -99,7 +99,7 @@ def test_the_memo_wants_the_pictures_too():
     made = step(1, outputs={"image": {"$image": "a" * 64}})
     store.database.insert_step(made.to_row(), made=made.images())
     assert memo.lookup(store, made.recipe) == made
-    assert memo.producer(store, "a" * 64) == made.id
+    assert store.database.producer("a" * 64) == made.id
     store.objects.delete(image["blob"])
     assert memo.lookup(store, made.recipe) is None
     store.close()

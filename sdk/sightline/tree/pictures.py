@@ -1,0 +1,130 @@
+"""The pictures of a session: what stands for one, and how new ones come in.
+
+A call that reads a new picture carries its file along; the file is stored, and
+an `add` step recorded, when the call's own step is. A call that fails adds nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as PILImage
+from pydantic import ValidationError
+
+from sightline.errors import CorruptStoreError, InputError, NotFoundError
+from sightline.results import Picture, Result
+from sightline.store.database import Store
+from sightline.tree.steps import Step
+from sightline_tools import image as images
+from sightline_tools.image import Image
+
+
+@dataclass(frozen=True)
+class Source:
+    """A picture that a call reads: its value, the step it came from, and its file if it is new here."""
+
+    ref: Image
+    origin: str | None = None
+    png: bytes | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Pictures:
+    """Reads and keeps the pictures of one store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def load(self, ref: Image) -> npt.NDArray[np.uint8]:
+        """The pixels of a stored picture."""
+        return images.decode_png(self._store.objects.get(ref.blob))
+
+    def keep(self, ref: Image, png: bytes) -> None:
+        """Store a picture: its bytes first, then its row."""
+        self._store.objects.put(png)
+        self._store.database.insert_image(ref.model_dump())
+
+    def bound(self, ref: Image, origin: str | None = None) -> Picture:
+        """A value bound to this session's bytes."""
+        return Picture(ref, self.load, origin)
+
+    def find(self, pixels: str) -> Image | None:
+        """The value of a stored picture, None if it is not here; CorruptStoreError if its row is damaged."""
+        row = self._store.database.get_image(pixels)
+        try:
+            return None if row is None else Image.model_validate(row)
+        except ValidationError as error:
+            raise CorruptStoreError(
+                f"the row of picture {pixels[:8]} is damaged",
+                hint="all else is readable; repeat the call that made the picture",
+            ) from error
+
+    def reference(self, pixels: str) -> Image:
+        """The value of a picture that a step names; CorruptStoreError if it is not whole."""
+        found = self.find(pixels)
+        if found is None:
+            raise CorruptStoreError(
+                f"the row of picture {pixels[:8]} is missing",
+                hint="all else is readable; repeat the call that made the picture",
+            )
+        return found
+
+    def whole(self, pixels: str) -> bool:
+        """Whether a picture can be read."""
+        try:
+            self._store.objects.get(self.reference(pixels).blob)
+        except CorruptStoreError:
+            return False
+        return True
+
+    def source(self, value: object) -> Source:
+        """Anything that stands for a picture: one of this session, or a new one."""
+        if isinstance(value, Result):
+            value = value.image
+        if isinstance(value, Picture):
+            here = self.find(value.ref.pixels)
+            return self.incoming(value) if here is None else self._known(here, value.origin)
+        if isinstance(value, Step):
+            return self._known(self._own(_first(value)), value.id)
+        if isinstance(value, Image):
+            return self._known(self._own(value.pixels), None)
+        return self.incoming(value)
+
+    def incoming(self, value: object) -> Source:
+        """A picture as one to bring in, whether or not it is here already."""
+        if isinstance(value, Image | Step):
+            value = self.load(self.source(value).ref)
+        if isinstance(value, Result):
+            value = value.image
+        if isinstance(value, Picture):
+            value = value.numpy()
+        if not isinstance(value, str | Path | bytes | PILImage.Image | np.ndarray):
+            raise InputError(
+                f"{type(value).__name__} is not a picture",
+                hint="give a path, bytes, a Pillow image or a numpy array",
+            )
+        decoded = images.read_pixels(value)
+        ref, png = images.describe(decoded.array)
+        return Source(ref, None, png, decoded.notes)
+
+    def _own(self, pixels: str) -> Image:
+        found = self.find(pixels)
+        if found is None:
+            raise NotFoundError(f"picture {pixels[:8]} is not in this session", hint="add it first")
+        return found
+
+    def _known(self, ref: Image, origin: str | None) -> Source:
+        """A picture that is here; a step of another session is not where it came from."""
+        database = self._store.database
+        here = origin is not None and database.has_step(origin)
+        return Source(ref, origin if here else database.producer(ref.pixels))
+
+
+def _first(step: Step) -> str:
+    made = step.images()
+    if not made:
+        raise InputError(f"step {step.short} ({step.tool}) made no picture", hint="use another step")
+    return made[0]
