@@ -36,12 +36,12 @@ def load(name: str | Path = DEFAULT_MODEL, *, device: str = "auto") -> Runtime:
     """Load a model by name ("embedded") or from a model folder.
 
     `device` is "auto" (an accelerator if there is one), "cpu", "cuda" or "mps".
-    The same model on the same device is loaded once per process. Raises
-    ModelError if the files are missing or damaged, InputError for an unknown name
-    or a device that is not there.
+    The same model on the same device is loaded once per process, and again after
+    it was closed. Raises ModelError if the files are missing or damaged, InputError
+    for an unknown name or a device that is not there.
     """
     try:
-        from sightline_runtime.engine import local
+        import sightline_runtime.engine.local  # noqa: F401 - whether it can be
     except ImportError as error:
         raise ModelError(
             f"a local model needs a package that is not installed: {error.name}",
@@ -52,8 +52,22 @@ def load(name: str | Path = DEFAULT_MODEL, *, device: str = "auto") -> Runtime:
     key = (str(folder.resolve()), device)
     with _lock:
         if key not in _shared:
-            _shared[key] = local.LocalRuntime(folder, device=device)
+            _shared[key] = _opened(folder, device, key)
         return _shared[key]
+
+
+def _opened(folder: Path, device: str, key: tuple[str, str]) -> Runtime:
+    """The engine on a model; once it is closed nobody else is given it."""
+    from sightline_runtime.engine import local
+
+    class Shared(local.LocalRuntime):
+        def close(self) -> None:
+            with _lock:
+                if _shared.get(key) is self:
+                    del _shared[key]
+            super().close()
+
+    return Shared(folder, device=device)
 
 
 def _device(asked: str) -> str:

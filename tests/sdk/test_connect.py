@@ -16,6 +16,17 @@ def test_a_folder_is_loaded_by_its_path(tiny_folder):
     assert sl.load(tiny_folder).info.model == "model"
 
 
+def test_a_closed_model_is_loaded_again(tiny_folder):
+    """Closing a shared runtime ends it for those who have it, not for those who load it next."""
+    closed = sl.load(tiny_folder)
+    closed.close()
+    again = sl.load(tiny_folder)
+    closed.close()
+    assert sl.load(tiny_folder) is again
+    with sl.Session(runtime=again, seed=1) as s:
+        assert s.generate("a star").images
+
+
 def test_an_unknown_name_says_what_there_is():
     """No such model is an InputError that names the default."""
     with pytest.raises(sl.InputError) as caught:
