@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as PILImage
 
-from sightline.errors import InputError
+from sightline.errors import InputError, SightlineError
 from sightline_tools.image import Image
 
 if TYPE_CHECKING:
@@ -72,8 +72,12 @@ class Picture:
             ) from error
         return path
 
-    def _repr_png_(self) -> bytes:
-        return shown_png(self.numpy())
+    def _repr_png_(self) -> bytes | None:
+        """The picture for a notebook; None, so that its text is shown, if it cannot be read any more."""
+        try:
+            return shown_png(self.numpy())
+        except SightlineError:
+            return None
 
     def __repr__(self) -> str:
         return f"<Picture {self.ref.pixels[:8]} {self.width}x{self.height}>"
@@ -133,14 +137,19 @@ class Result:
         return f"<{self.step.tool} {self.step.short} {self._line()} cache={self.cache}>{warned}"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        pictures = "".join(
-            f'<img src="{data_uri(shown_png(p.numpy()))}" style="image-rendering:pixelated;margin:2px">'
-            for p in self.images
-        )
+        pictures = "".join(_img(picture) for picture in self.images)
         return {
             "text/plain": repr(self),
             "text/html": f"<div>{pictures}<br><code>{_escape(repr(self))}</code></div>",
         }
+
+
+def _img(picture: Picture) -> str:
+    try:
+        uri = data_uri(shown_png(picture.numpy()))
+    except SightlineError as error:  # display must not raise: the text is still worth showing
+        return f"<p>{_escape(f'{picture!r}: {error}')}</p>"
+    return f'<img src="{uri}" style="image-rendering:pixelated;margin:2px">'
 
 
 def _escape(text: str) -> str:

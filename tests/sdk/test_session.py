@@ -139,6 +139,34 @@ def test_replay_computes_again_and_moves_nothing(session):
     assert (session.head, session.verify_store().steps) == (head, steps)
 
 
+def test_replay_stores_nothing_whatever_happens(tmp_path, fake):
+    """Replays that fail leave no step and no picture, and the other steps are still compared."""
+    with sl.Session(tmp_path / "s", runtime=fake, seed=1) as s:
+        a = s.generate("a star")
+        s.edit(a, "make the star blue")
+        s.generate("a ring")
+        blob = a.image.ref.blob
+        (tmp_path / "s" / "objects" / blob[:2] / blob[2:]).unlink()
+        before = s.verify_store()
+    with sl.Session(tmp_path / "s", runtime=FaultyRuntime(fake, {"decode_features": 1})) as s:
+        assert [one.verdict for one in s.replay().steps] == ["differs", "differs", "same"]
+        assert s.verify_store() == before
+
+
+def test_replay_goes_on_after_a_tool_that_is_gone(tmp_path, fake):
+    """A step whose tool is not installed differs; the rest is computed again."""
+    from tests.tools.test_tool import flip
+
+    from sightline_tools.toolbox import default_toolbox
+
+    with sl.Session(tmp_path / "s", runtime=fake, toolbox=default_toolbox().with_tools(flip)) as s:
+        s.call("flip", image=s.generate("a star"))
+    with sl.Session(tmp_path / "s", runtime=fake) as s:
+        replayed = s.replay()
+        assert [one.verdict for one in replayed.steps] == ["same", "differs"]
+        assert "flip" in replayed.first_difference.detail
+
+
 def test_replay_tells_another_model_apart(tmp_path, fake):
     """Under other weights a step is not compared but named."""
     from sightline_runtime.testing import FakeRuntime, with_fingerprint
@@ -175,8 +203,19 @@ BAD_CALLS = {
     "taken branch": (lambda s, a: s.branch("main"), sl.InputError),
     "bad branch name": (lambda s, a: s.branch("no blanks"), sl.InputError),
     "log of nothing": (lambda s, a: s.log(limit=0), sl.InputError),
+    "half a character": (lambda s, a: s.generate("\ud800 star"), sl.InputError),
+    "a step name of strange digits": (lambda s, a: s.log(branch="HEAD~²"), sl.InputError),
+    "a name of half a character": (lambda s, a: s.show("\ud800"), sl.NotFoundError),
+    "undo of a text": (lambda s, a: s.undo("2"), sl.InputError),
+    "redo of a text": (lambda s, a: s.redo("2"), sl.InputError),
+    "log of a text": (lambda s, a: s.log("2"), sl.InputError),
+    "a picture as a step": (lambda s, a: s.branch("p", at=a.image), sl.InputError),
+    "one text as choices": (lambda s, a: s.understand(a, "is it ?", choices="yes"), sl.InputError),
+    "a grid of one picture": (lambda s, a: s.grid(a.image), sl.InputError),
+    "marks that are none": (lambda s, a: s.annotate(a, 5), sl.InputError),
+    "seed of a truth value": (lambda s, a: s.generate("a star", seed=True), sl.InputError),
     "text where a picture is needed": (
-        lambda s, a: s.understand(s.understand(a, "how big ?"), "?"),
+        lambda s, a: s.understand(s.show("HEAD"), "?"),
         sl.InputError,
     ),
 }
@@ -194,10 +233,47 @@ def test_bad_calls_give_one_clear_error_and_lose_nothing(session, name):
     assert isinstance(caught.value, sl.SightlineError)
     assert caught.value.hint
     assert caught.value.code
-    assert session.head[0] == "main"
-    assert session.head[1] in {head[1], session.log()[0].id}
+    assert session.head == head
     assert session.verify_store().problems == ()
     assert session.understand(a, "what color is the star ?").text == "red"
+
+
+@pytest.mark.parametrize("seed", ["abc", 1.5, -1, True, 2**63])
+def test_a_bad_session_seed_is_refused_before_anything_is_stored(tmp_path, fake, seed):
+    """The folder is not made, so that the next session is not spoilt."""
+    with pytest.raises(sl.InputError, match="seed"):
+        sl.Session(tmp_path / "s", runtime=fake, seed=seed)
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_runtime_is_not_a_name():
+    """A model's name where a loaded model belongs is told at once."""
+    with pytest.raises(sl.InputError, match="embedded") as caught:
+        sl.Session(runtime="embedded")
+    assert "load" in caught.value.hint
+
+
+def test_numbers_of_numpy_are_numbers(session):
+    """Seeds, counts and sizes may come out of an array."""
+    plain = session.generate("a star", seed=3, n=2, steps=4, size=(64, 64))
+    sizes = np.array([64, 64])
+    drawn = session.generate("a star", seed=np.int64(3), n=np.int32(2), steps=np.int64(4), size=tuple(sizes))
+    assert drawn.cache == "hit"
+    assert drawn.images[1].ref == plain.images[1].ref
+
+
+def test_a_grid_takes_all_pictures_of_a_result(session):
+    """Four drawn pictures make a sheet of two by two."""
+    four = session.generate("a star", n=4)
+    assert session.grid(four, padding=0).image.size == (128, 128)
+
+
+def test_tags_are_listed(session):
+    """A tag names its step for good."""
+    star = session.generate("a star")
+    session.tag("good")
+    session.generate("a ring")
+    assert session.tags == {"good": star.step.id}
 
 
 def test_a_failing_engine_is_recorded_and_survived(fake):
@@ -234,6 +310,23 @@ def test_third_party_tools_run_in_a_session(fake):
         assert flipped.step.data_parents == (star.step.id,)
 
 
+def test_a_fault_of_a_tool_is_an_error_of_the_tree(session):
+    """What a foreign tool raises is named after the tool, and kept as a failed step off the branch."""
+    from sightline_tools.tool import Picture, ToolArgs
+    from sightline_tools.toolbox import default_toolbox
+
+    @sl.tool(version="1")
+    def broken(args: ToolArgs, ctx: sl.ToolContext) -> Picture:
+        """Divide by nothing."""
+        raise ZeroDivisionError("division by zero")
+
+    with sl.Session(runtime=session.runtime, toolbox=default_toolbox().with_tools(broken)) as s:
+        with pytest.raises(sl.EngineError, match="broken failed: ZeroDivisionError") as caught:
+            s.call("broken")
+        assert isinstance(caught.value.__cause__, ZeroDivisionError)
+        assert (s.log(), s.verify_store().steps) == ([], 1)
+
+
 def test_a_step_row_stays_small(tmp_path, fake):
     """However large the pictures, a row holds digests only."""
     with sl.Session(tmp_path / "s", runtime=fake) as s:
@@ -252,6 +345,21 @@ def test_results_show_themselves(session):
     answer = session.understand(a, "what color is the star ?")
     assert "'red' p=0.90" in repr(answer)
     assert str(answer) == "red"
+
+
+def test_display_never_raises(tmp_path, fake):
+    """A picture that cannot be read any more is shown as its text."""
+    with sl.Session(runtime=fake) as s:
+        closed = s.generate("a star")
+    with sl.Session(tmp_path / "s", runtime=fake) as s:
+        damaged = s.generate("a star")
+        blob = damaged.image.ref.blob
+        (tmp_path / "s" / "objects" / blob[:2] / blob[2:]).write_bytes(b"rubbish")
+        for result, said in ((closed, "closed"), (damaged, "digest")):
+            bundle = result._repr_mimebundle_()
+            assert "generate" in bundle["text/plain"]
+            assert said in bundle["text/html"]
+            assert result.image._repr_png_() is None
 
 
 def test_saving_as_something_impossible_is_an_input_error(session, tmp_path):
