@@ -67,6 +67,8 @@ def _table(parts: Sequence[Any]) -> list[Row]:
 def _parts(found: Sequence[Any], *path: str) -> list[Any]:
     """A part of every score file that has it."""
     parts = [scores for scores in found if path[0] in scores]
+    if not parts:
+        raise InputError(f"no score file has the part {path[0]!r}", hint=f"run eval world --part {path[0]}")
     for name in path:
         parts = [part[name] for part in parts]
     return parts
@@ -75,7 +77,7 @@ def _parts(found: Sequence[Any], *path: str) -> list[Any]:
 def pooled(files: Sequence[Path]) -> dict[str, Any]:
     """Everything the card says of scores, from files that `eval world --json` wrote, pooled over seeds.
 
-    Raises InputError if the files are of different models.
+    Raises InputError if the files are of different models, or a part is in none.
     """
     found: list[Any] = [json.loads(path.read_text()) for path in files]
     if len({scores["fingerprint"] for scores in found}) != 1:
@@ -149,14 +151,17 @@ def _recipe(run: Path) -> list[dict[str, Any]]:
 
 def write(
     runtime: Runtime, folder: Path, *, scores: Sequence[Path], runs: Sequence[Path], milestones: Path | None
-) -> None:
+) -> Path:
     """Write README.md, scores.json, curves.png and examples.png into a model folder.
 
     `scores` are files of `eval world --json` with every part, `runs` folders of training
     runs, `milestones` a JSON list of scores over minutes. Raises InputError if the score
-    files are of different models.
+    files are of different models, or not of this one.
     """
     told = pooled(scores)
+    if not runtime.info.fingerprint.startswith(told["fingerprint"]):
+        raise InputError("the scores are of another model", hint="score the model that the card is for")
+    told["files"] = json.loads((folder / "config.json").read_text())["files"]
     points = json.loads(milestones.read_text()) if milestones else []
     curves([log for run in runs for log in stage_logs(run)], points, folder / "curves.png")
     shown = grid(runtime, folder / "examples.png", 1)
@@ -173,3 +178,4 @@ def write(
         scores=told, recipe=recipe, milestones=points, shown=shown
     )
     (folder / "README.md").write_text(text)
+    return folder / "README.md"

@@ -242,6 +242,18 @@ def eval_world(
     say(as_json, scores, json.dumps(scores, indent=1))
 
 
+@eval_app.command("card")
+def eval_card(
+    scores: Annotated[list[Path], typer.Option(help="file of `eval world --json`; repeat for more")],
+    run: Annotated[list[Path] | None, typer.Option(help="folder of a training run; repeat for more")] = None,
+    milestones: Annotated[Path | None, typer.Option(help="JSON list of scores over minutes")] = None,
+    model: Model = connect.DEFAULT_MODEL,
+) -> None:
+    """Write the model card (README.md and its pictures) into the folder of a model."""
+    written = connect.card(model, scores=scores, runs=run or (), milestones=milestones)
+    sys.stdout.write(f"{written}\n")
+
+
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Say what is installed, which device is used, and whether the embedded model answers."""

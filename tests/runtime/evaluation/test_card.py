@@ -53,14 +53,29 @@ def test_scores_of_two_models_are_not_mixed(score_files, tmp_path):
         card.pooled([score_files[0], other])
 
 
+def test_a_card_is_written_for_the_scored_model_only(score_files, run, tmp_path):
+    """Scores of another model, or without a part that the card needs, are refused."""
+    fewer = tmp_path / "fewer.json"
+    told = json.loads(score_files[0].read_text())
+    fewer.write_text(json.dumps({name: value for name, value in told.items() if name != "wide"}))
+    with pytest.raises(InputError, match="'wide'"):
+        card.pooled([fewer])
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(told | {"fingerprint": "another"}))
+    with pytest.raises(InputError, match="of another model"):
+        card.write(FakeRuntime(), tmp_path, scores=[other], runs=[run], milestones=None)
+
+
 def test_the_card_holds_scores_costs_and_pictures(score_files, run, tmp_path):
     """README, scores and both pictures are written, with the numbers of the files in the text."""
     points = tmp_path / "points.json"
     points.write_text(
         json.dumps([{"minutes": 3.0, "label": "start", "generation": 0.5, "questions": 0.6, "edits": 0.7}])
     )
+    (tmp_path / "config.json").write_text(json.dumps({"files": {"model.safetensors": "digest"}}))
     card.write(FakeRuntime(), tmp_path, scores=score_files, runs=[run], milestones=points)
     text, told = (tmp_path / "README.md").read_text(), json.loads((tmp_path / "scores.json").read_text())
+    assert told["files"] == {"model.safetensors": "digest"}
     assert f"**{told['means']['generation']:.3f}**" in text
     assert f"**{told['means']['edits']:.3f}**" in text
     assert "| 3: start | 0.50 | 0.60 | 0.70 |" in text
