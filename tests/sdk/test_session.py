@@ -327,15 +327,6 @@ def test_a_fault_of_a_tool_is_an_error_of_the_tree(session):
         assert (s.log(), s.verify_store().steps) == ([], 1)
 
 
-def test_a_step_row_stays_small(tmp_path, fake):
-    """However large the pictures, a row holds digests only."""
-    with sl.Session(tmp_path / "s", runtime=fake) as s:
-        large = s.add(np.random.default_rng(0).integers(0, 255, (600, 800, 3), dtype=np.uint8))
-        s.grid([large] * 9)
-        rows = s._store.database.steps()
-    assert max(sum(len(str(value)) for value in row.values()) for row in rows) < 4096
-
-
 def test_results_show_themselves(session):
     """A result prints as one line, and as pictures in a notebook."""
     a = session.generate("a red star")

@@ -2,9 +2,11 @@
 
 SQLite in WAL mode with full synchronisation. Writers take `BEGIN IMMEDIATE`: a
 read that is upgraded to a write in WAL mode fails at once, whatever the timeout.
-A row holds digests and small JSON, never picture bytes.
+A row holds digests and small JSON, never picture bytes; a JSON text that is long
+stands in a table of its own, so that going through steps stays cheap.
 """
 
+import hashlib
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,6 +44,9 @@ _STEP_COLUMNS = [
     "error",
 ]
 _IMAGE_COLUMNS = ["pixels", "blob", "width", "height", "mode", "media_type"]
+_JSON_COLUMNS = ("args", "seeds", "outputs", "usage", "data_parents", "error")
+_LONG = 500
+"""Bytes of a JSON text that still stand in the step's own row, which so stays under 4 KB."""
 _DAMAGE = ("malformed", "no such table", "no such column", "has no column")
 _OURS = {"session.db", "session.db-wal", "session.db-shm", "objects"}
 _EXPORT = "the objects folder is untouched; restore session.db from a copy"
@@ -119,7 +124,7 @@ class Database:
                 f"the store has schema {version}, this Sightline knows up to {len(MIGRATIONS)}",
                 hint="upgrade sightline",
             )
-        if version == len(MIGRATIONS):
+        if version == len(MIGRATIONS) or self.read_only:  # an older schema can be read as it is
             return
         with self.writing() as connection:
             version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
@@ -151,7 +156,7 @@ class Database:
         values = ", ".join(f":{name}" for name in _STEP_COLUMNS)
         with self.writing() as connection:
             statement = f"INSERT INTO steps ({columns}) VALUES ({values}) ON CONFLICT (id) DO NOTHING"
-            connection.execute(text(statement), dict(row))
+            connection.execute(text(statement), _shortened(connection, row))
             for pixels in made:
                 connection.execute(
                     text("INSERT INTO made VALUES (:pixels, :step) ON CONFLICT DO NOTHING"),
@@ -160,7 +165,7 @@ class Database:
 
     def get_step(self, step: str) -> Row:
         """A step by its id or a unique beginning of it."""
-        rows = self._select(
+        rows = self._steps(
             "SELECT * FROM steps WHERE id >= :low AND id < :high LIMIT 2", low=step, high=step + "g"
         )
         if len(rows) > 1:
@@ -180,7 +185,7 @@ class Database:
 
     def find_recipe(self, recipe: str) -> Row | None:
         """The newest finished step of a recipe."""
-        rows = self._select(
+        rows = self._steps(
             "SELECT * FROM steps WHERE recipe = :recipe AND status = 'done' ORDER BY seq DESC LIMIT 1",
             recipe=recipe,
         )
@@ -188,9 +193,17 @@ class Database:
 
     def steps(self, limit: int | None = None) -> list[Row]:
         """Steps of all branches, newest first."""
-        return self._select(
-            "SELECT * FROM steps ORDER BY seq DESC LIMIT :n", n=-1 if limit is None else limit
-        )
+        return self._steps("SELECT * FROM steps ORDER BY seq DESC LIMIT :n", n=-1 if limit is None else limit)
+
+    def _steps(self, statement: str, **values: object) -> list[Row]:
+        """Rows of steps with their long texts; one that is lost stays a digest, which is no JSON."""
+        rows = self._select(statement, **values)
+        for row in rows:
+            for name in _JSON_COLUMNS:
+                if str(row[name]).startswith("@"):
+                    kept = self._select("SELECT text FROM texts WHERE digest = :d", d=str(row[name])[1:])
+                    row[name] = kept[0]["text"] if kept else row[name]
+        return rows
 
     def producer(self, pixels: str) -> str | None:
         """The newest step that made a picture."""
@@ -268,6 +281,19 @@ class Database:
     def _select(self, statement: str, **values: object) -> list[Row]:
         with self.reading() as connection:
             return [dict(row) for row in connection.execute(text(statement), values).mappings()]
+
+
+def _shortened(connection: Connection, row: Mapping[str, object]) -> Row:
+    """A step's row with long texts put aside: "@" and a digest stand for them, as JSON never begins so."""
+    short = dict(row)
+    for name in _JSON_COLUMNS:
+        long = str(row[name])
+        if len(long.encode()) > _LONG:
+            digest = hashlib.sha256(long.encode()).hexdigest()
+            statement = "INSERT INTO texts VALUES (:digest, :text) ON CONFLICT DO NOTHING"
+            connection.execute(text(statement), {"digest": digest, "text": long})
+            short[name] = f"@{digest}"
+    return short
 
 
 def _ref(row: Row) -> Ref:

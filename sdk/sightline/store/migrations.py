@@ -27,4 +27,9 @@ def m001_first_schema(connection: Connection) -> None:
         connection.execute(text(statement))
 
 
-MIGRATIONS: list[Callable[[Connection], None]] = [m001_first_schema]
+def m002_long_texts(connection: Connection) -> None:
+    """Give long texts of steps rows of their own."""
+    connection.execute(text("CREATE TABLE texts (digest TEXT PRIMARY KEY, text TEXT NOT NULL)"))
+
+
+MIGRATIONS: list[Callable[[Connection], None]] = [m001_first_schema, m002_long_texts]

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -207,3 +208,41 @@ def test_a_read_only_store_can_be_read(tmp_path, fake):
         assert len(s.log()) == 1
         with pytest.raises(StoreError, match="read-only"):
             s.generate("a ring")
+
+
+def test_a_step_row_stays_small(tmp_path, fake):
+    """However large the pictures, however many, however long the prompt: a row is under 4 KB and complete."""
+    with sl.Session(tmp_path / "s", runtime=fake, seed=1) as s:
+        large = s.add(np.random.default_rng(0).integers(0, 255, (600, 800, 3), dtype=np.uint8))
+        s.grid([large] * 9)
+        many = s.generate("a star", n=64)
+        s.generate("ä" * 21_000)
+        s.grid([s.add(np.full((1, 1, 3), level, np.uint8)) for level in range(64)])
+        with closing(sqlite3.connect(tmp_path / "s" / "session.db")) as connection:
+            rows = connection.execute("SELECT * FROM steps").fetchall()
+        assert max(sum(len(str(value).encode()) for value in row) for row in rows) < 4096
+        assert s.show(many).images == many.images
+        assert s.verify_store().problems == ()
+
+
+def test_a_store_of_the_first_version_opens(tmp_path, fake):
+    """The table of long texts is added; what was stored is read as before."""
+    with sl.Session(tmp_path / "s", runtime=fake) as s:
+        star = s.generate("a star")
+    with closing(sqlite3.connect(tmp_path / "s" / "session.db")) as connection:
+        connection.execute("DROP TABLE texts")
+        connection.execute("PRAGMA user_version = 1")
+    with sl.Session(tmp_path / "s", runtime=fake) as s:
+        assert s.log() == [star.step]
+        assert len(s.generate("a ring", n=64).images) == 64
+
+
+def test_a_lost_text_is_named(tmp_path, fake):
+    """A step whose long text is gone is damaged; the others are not."""
+    with sl.Session(tmp_path / "s", runtime=fake) as s:
+        lost, kept = s.generate("a" * 1000), s.generate("a star")
+        with closing(sqlite3.connect(tmp_path / "s" / "session.db")) as connection, connection:
+            connection.execute("DELETE FROM texts WHERE text LIKE '%aaaaaaaa%'")
+        (problem,) = s.verify_store().problems
+        assert lost.step.short in problem
+        assert s.show(kept).image.ref == kept.image.ref
