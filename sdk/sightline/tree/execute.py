@@ -141,6 +141,7 @@ class Executor:
 
     def _commit(self, sources: tuple[Source, ...], step: Step, context: Context) -> Step:
         """Store what a call read and made, then put its steps on the branch: pictures, rows, pointer."""
+        self.store.database.check_writable()
         for ref, png in context.new.values():
             self.pictures.keep(ref, png)
         with self.refs.lock:

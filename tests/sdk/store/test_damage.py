@@ -170,7 +170,10 @@ def test_a_closed_session_says_so(tmp_path, fake, where):
     """Every verb after closing is one StoreError, in memory and on disk alike."""
     s = sl.Session(where and tmp_path / where, runtime=fake)
     star = s.generate("a star")
+    ring = star.image.numpy()[::-1]
     s.close()
-    for verb in (s.log, s.verify_store, lambda: s.generate("a ring"), lambda: s.crop(star, (0, 0, 1, 1))):
+    writes = (lambda: s.generate("a ring"), lambda: s.crop(star, (0, 0, 1, 1)), lambda: s.add(ring))
+    for verb in (s.log, s.verify_store, *writes):
         with pytest.raises(sl.StoreError, match="closed"):
             verb()
+    assert len(list(tmp_path.glob("closed/objects/*/*"))) == (0 if where is None else 1)
