@@ -1,12 +1,21 @@
 """Calls of one session at the same time, other writers, and pictures of other sessions."""
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 import sightline as sl
+from sightline_tools.tool import Picture, ToolArgs
+from sightline_tools.toolbox import Toolbox
+
+
+class Level(ToolArgs):
+    """How bright."""
+
+    level: int
 
 
 def grey(level):
@@ -27,13 +36,21 @@ def test_awaited_together_every_step_is_on_the_branch():
     assert [step.parent for step in steps] == [*(step.id for step in steps[1:]), None]
 
 
-def test_threads_on_disk_lose_no_step(tmp_path):
-    """Drawing from eight threads raises nothing and loses nothing."""
-    with sl.Session(tmp_path / "s", runtime=sl.FakeRuntime(delay=0.05), seed=1) as s:
-        first = s.generate("a star")
+def test_calls_that_end_together_lose_no_step(tmp_path, fake):
+    """Eight calls compute side by side and end in the same moment: all are on the branch, in one line."""
+    together = threading.Barrier(8, timeout=60)
+
+    @sl.tool(version="1")
+    def meet(args: Level, ctx: sl.ToolContext) -> Picture:
+        """Make a grey picture once all others have."""
+        made = Picture(image=ctx.save(grey(args.level)))
+        together.wait()
+        return made
+
+    with sl.Session(tmp_path / "s", runtime=fake, toolbox=Toolbox(meet)) as s:
         with ThreadPoolExecutor(8) as pool:
-            drawn = list(pool.map(s.generate, [f"a star {number}" for number in range(8)]))
-        assert {step.id for step in s.log()} == {result.step.id for result in [first, *drawn]}
+            made = list(pool.map(lambda level: s.call("meet", level=level), range(8)))
+        assert {step.id for step in s.log()} == {result.step.id for result in made}
         assert s.verify_store().problems == ()
 
 
