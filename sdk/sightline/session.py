@@ -59,7 +59,10 @@ class Session:
         start = None if seed is None else checked_seed(seed)
         self._store: Store = open_store(path)
         self._executor = Executor(
-            self._store, runtime or connect.Lazy(), toolbox or default_toolbox(), seed=start
+            self._store,
+            runtime or connect.Lazy(),
+            default_toolbox() if toolbox is None else toolbox,
+            seed=start,
         )
 
     # --- looking, drawing, editing -----------------------------------------------------------
