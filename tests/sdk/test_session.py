@@ -360,3 +360,11 @@ def test_saving_as_something_impossible_is_an_input_error(session, tmp_path):
         a.save(tmp_path / "picture.nonsense")
     with pytest.raises(sl.InputError):
         session.report(tmp_path)
+
+
+def test_an_empty_toolbox_has_no_tools(fake):
+    """A toolbox that is given is used, even an empty one."""
+    from sightline_tools.toolbox import Toolbox
+
+    with sl.Session(runtime=fake, toolbox=Toolbox()) as s, pytest.raises(sl.NotFoundError):
+        s.generate("a star")
