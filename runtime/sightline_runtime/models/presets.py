@@ -64,6 +64,7 @@ def _sized(vocabulary: int, width: int, layers: tuple[int, int, int, int], featu
             ffn_width=2 * width,
             detail_width=5 * width // 4,
         ),
+        default_guidance=1.0,  # measured: 1, 1.4 and 2 draw and edit equally well, and 1 costs half
     )
 
 
