@@ -1,0 +1,47 @@
+"""What the README says is so: its example runs and prints what it shows, its scores are the model's."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+CARD = ROOT / "runtime" / "sightline_runtime" / "embedded"
+NUMBER = re.compile(r"\d+\.\d+")
+
+
+def blocks(kind):
+    """The fenced blocks of a kind."""
+    return re.findall(rf"```{kind}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_example_prints_what_is_shown(tmp_path, monkeypatch, capsys, embedded):
+    """The ten lines run as they stand; words are equal, probabilities nearly."""
+    monkeypatch.chdir(tmp_path)
+    (program,) = blocks("python")
+    shown = README.split("It prints:\n```\n")[1].split("```")[0]
+    exec(compile(program, "README.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert NUMBER.sub("#", printed) == NUMBER.sub("#", shown)
+    numbers = [[float(n) for n in NUMBER.findall(text)] for text in (printed, shown)]
+    assert numbers[0] == pytest.approx(numbers[1], abs=0.05)
+    assert (tmp_path / "run.html").stat().st_size > 1000
+
+
+def test_the_scores_are_those_of_the_shipped_model():
+    """README and card give the numbers of the scores file, which is of the shipped weights."""
+    told = json.loads((CARD / "scores.json").read_text())
+    card = (CARD / "README.md").read_text()
+    for name in ("generation", "questions", "edits", "tool calls"):
+        assert f" {told['means'][name]:.3f} |" in README
+        assert f"**{told['means'][name]:.3f}**" in card
+    assert told["files"] == json.loads((CARD / "config.json").read_text())["files"]
+
+
+def test_every_link_leads_to_a_file():
+    """Relative links of README and card point at what is there."""
+    for text, folder in ((README, ROOT), ((CARD / "README.md").read_text(), CARD)):
+        for target in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert (folder / target).exists(), target
