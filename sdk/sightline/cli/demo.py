@@ -65,7 +65,7 @@ def draw_and_edit(s: Session, out: Path, tell: Tell) -> None:
     """Draw a picture and edit it three times."""
     tell("")
     tell("== draw and edit ==")
-    prompt = "a large red circle left of a large blue square on a gray background"
+    prompt = "a large red circle at the top left and a large blue square in the center on a gray background"
     picture = s.generate(prompt)
     picture.save(out / "1-generated.png")
     s.tag("drawn", at=picture)
