@@ -92,6 +92,15 @@ def test_work_that_ends_after_its_cancelling_is_not_committed(session):
     assert session.head[1] == star.step.id
 
 
+@pytest.fixture
+def interruptible():
+    """Python's own handling of Ctrl-C, also where the tests were started in the background without it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_stops_the_engine():
     """A keyboard interrupt leaves a plain call at once and cancels its job."""
     runtime = Waiting()
