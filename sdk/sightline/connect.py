@@ -137,9 +137,14 @@ def evaluate(
 
 
 def card(
-    name: str, *, scores: Sequence[Path], runs: Sequence[Path] = (), milestones: Path | None = None
+    name: str,
+    *,
+    scores: Sequence[Path],
+    runs: Sequence[Path] = (),
+    milestones: Path | None = None,
+    speed: Path | None = None,
 ) -> Path:
-    """Write a model's card into its folder from files of scores and folders of training runs.
+    """Write a model's card into its folder from files of scores and speed and folders of training runs.
 
     Raises InputError if the scores are of another model or lack a part.
     """
@@ -151,7 +156,7 @@ def card(
             f"the pictures of a card need a package that is not installed: {error.name}",
             hint="pip install 'sightline[train]'",
         ) from error
-    return cards.write(runtime, _folder(name), scores=scores, runs=runs, milestones=milestones)
+    return cards.write(runtime, _folder(name), scores=scores, runs=runs, milestones=milestones, speed=speed)
 
 
 def train(

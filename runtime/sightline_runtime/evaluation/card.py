@@ -150,13 +150,19 @@ def _recipe(run: Path) -> list[dict[str, Any]]:
 
 
 def write(
-    runtime: Runtime, folder: Path, *, scores: Sequence[Path], runs: Sequence[Path], milestones: Path | None
+    runtime: Runtime,
+    folder: Path,
+    *,
+    scores: Sequence[Path],
+    runs: Sequence[Path],
+    milestones: Path | None = None,
+    speed: Path | None = None,
 ) -> Path:
     """Write README.md, scores.json, curves.png and examples.png into a model folder.
 
     `scores` are files of `eval world --json` with every part, `runs` folders of training
-    runs, `milestones` a JSON list of scores over minutes. Raises InputError if the score
-    files are of different models, or not of this one.
+    runs, `milestones` a JSON list of scores over minutes, `speed` a file of `bench --json`.
+    Raises InputError if the score files are of different models, or not of this one.
     """
     told = pooled(scores)
     if not runtime.info.fingerprint.startswith(told["fingerprint"]):
@@ -175,7 +181,11 @@ def write(
     )
     recipe = [row for run in runs for row in _recipe(run)]
     text = environment.get_template("card.md.j2").render(
-        scores=told, recipe=recipe, milestones=points, shown=shown
+        scores=told,
+        recipe=recipe,
+        milestones=points,
+        shown=shown,
+        speed=json.loads(speed.read_text()) if speed else None,
     )
     (folder / "README.md").write_text(text)
     return folder / "README.md"

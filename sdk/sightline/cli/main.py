@@ -247,10 +247,11 @@ def eval_card(
     scores: Annotated[list[Path], typer.Option(help="file of `eval world --json`; repeat for more")],
     run: Annotated[list[Path] | None, typer.Option(help="folder of a training run; repeat for more")] = None,
     milestones: Annotated[Path | None, typer.Option(help="JSON list of scores over minutes")] = None,
+    speed: Annotated[Path | None, typer.Option(help="file of `bench --json`")] = None,
     model: Model = connect.DEFAULT_MODEL,
 ) -> None:
     """Write the model card (README.md and its pictures) into the folder of a model."""
-    written = connect.card(model, scores=scores, runs=run or (), milestones=milestones)
+    written = connect.card(model, scores=scores, runs=run or (), milestones=milestones, speed=speed)
     sys.stdout.write(f"{written}\n")
 
 

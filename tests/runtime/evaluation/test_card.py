@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from sightline_runtime.bench.speed import measure
 from sightline_runtime.errors import InputError
 from sightline_runtime.evaluation import card, suite
 from sightline_runtime.evaluation.scores import Tally
@@ -73,11 +74,14 @@ def test_the_card_holds_scores_costs_and_pictures(score_files, run, tmp_path):
         json.dumps([{"minutes": 3.0, "label": "start", "generation": 0.5, "questions": 0.6, "edits": 0.7}])
     )
     (tmp_path / "config.json").write_text(json.dumps({"files": {"model.safetensors": "digest"}}))
-    card.write(FakeRuntime(), tmp_path, scores=score_files, runs=[run], milestones=points)
+    speed = tmp_path / "speed.json"
+    speed.write_text(json.dumps(measure(FakeRuntime(), rounds=1, warmups=0)))
+    card.write(FakeRuntime(), tmp_path, scores=score_files, runs=[run], milestones=points, speed=speed)
     text, told = (tmp_path / "README.md").read_text(), json.loads((tmp_path / "scores.json").read_text())
     assert told["files"] == {"model.safetensors": "digest"}
     assert f"**{told['means']['generation']:.3f}**" in text
     assert f"**{told['means']['edits']:.3f}**" in text
+    assert "peak memory" in text
     assert "| 3: start | 0.50 | 0.60 | 0.70 |" in text
     assert all(f"| {stage} |" in text for stage in ("clip", "understanding", "drawing", "decoder"))
     for name in ("curves.png", "examples.png"):
