@@ -2,7 +2,7 @@
 
 from statistics import fmean
 
-from sightline_runtime.evaluation.scores import Json, Scores, Step, Tally, ask, decode, features
+from sightline_runtime.evaluation.scores import Json, Scores, Step, Tally, ask, draw, features
 from sightline_runtime.protocol import Runtime
 from sightline_runtime.world import judge, language, phrasing
 from sightline_runtime.world.render import paint
@@ -24,15 +24,19 @@ def loose_edits(runtime: Runtime, seed: int, n: int, step: Step) -> Scores:
     """Edits said loosely; those that leave something open are not asked."""
     scores, world = Scores(), SceneSampler(seed * 1_000_003 + 22, held_out=False)
     for index in range(2 * n):
-        change = phrasing.politely(world, phrasing.instruction(world))
+        change, said = _said(world)
         while change.kind == "add":
-            change = phrasing.politely(world, phrasing.instruction(world))
-        seed_of = seed * 100_000 + index
-        made = features(runtime, change.instruction, seed_of, paint(change.source))
-        picture = decode(runtime, made.features[0], seed_of)
+            change, said = _said(world)
+        picture = draw(runtime, said, seed * 100_000 + index, paint(change.source))
         scores.add(change.kind, judge.edited(judge.read(picture), change.source, change.target))
         step("loose edits", index + 1, 2 * n)
     return scores
+
+
+def _said(world: SceneSampler) -> tuple[language.Edit, str]:
+    """An edit and how somebody says it."""
+    change = phrasing.instruction(world)
+    return change, phrasing.politely(world, change.instruction)
 
 
 def absent(runtime: Runtime, seed: int, n: int, step: Step) -> Json:

@@ -5,7 +5,7 @@ with exactly the data it would have seen.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -124,7 +124,7 @@ def _changed(world: SceneSampler, scene: Scene) -> Edit | None:
     if draw < 0.5:
         return language.edit_of(world, scene, world.choice(language.EDIT_KINDS))
     change = phrasing.impossible(world, scene) if draw < 0.58 else phrasing.instruction_on(world, scene)
-    return change and phrasing.politely(world, change)
+    return change and replace(change, instruction=phrasing.politely(world, change.instruction))
 
 
 def prompt_segments(world: SceneSampler, words: Words, count: int) -> list[Segment]:

@@ -20,8 +20,7 @@ def tool_call(world: SceneSampler, *, loose: float = 0.4) -> tuple[str, str]:
     if kind < 0.65:
         change = phrasing.instruction_on(world, world.scene()) if wide else None
         text = (change or language.edit(world, world.choice(EDIT_KINDS))).instruction
-        line = world.choice(phrasing.POLITE).format(text) if world.maybe(0.3) else text
-        return line, f"edit ( {text} )"
+        return phrasing.politely(world, text), f"edit ( {text} )"
     if kind < 0.9:
         scene = world.scene()
         asked = None if wide else language.question(world, scene, world.choice(QUESTION_TYPES))

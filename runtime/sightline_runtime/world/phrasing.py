@@ -7,7 +7,7 @@ scored as the world's own language stays in `language`.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sightline_runtime.world import language
 from sightline_runtime.world.language import (
@@ -229,7 +229,7 @@ def unanswerable(world: SceneSampler, scene: Scene) -> Question:
     name = _absent(world, scene)
     kind = world.choice(["color", "size", "place", "relation"])
     if kind == "relation":
-        other = world.choice(names(scene, _any_thing(world, scene))[:1])
+        other = names(scene, _any_thing(world, scene))[0]
         pair = (name, other) if world.maybe(0.5) else (other, name)
         text = f"is the {pair[0]} {world.choice(RELATIONS)} the {pair[1]} ?"
         return Question("absent", text, world.choice(["yes", "no"]))
@@ -254,11 +254,25 @@ def _add(world: SceneSampler, scene: Scene) -> Edit | None:
     return Edit("add", text, scene, Scene(scene.background, (*scene.things, thing)))
 
 
-def _change(world: SceneSampler, scene: Scene, name: str, thing: Thing | None) -> Edit | None:
-    """One of the edits of a named thing; `thing` None means that the name fits nothing."""
+@dataclass(frozen=True)
+class _Wish:
+    """What to do with a named thing, whether it is there or not, and how that is said."""
+
+    kind: str
+    text: str
+    color: str
+    shape: str
+    size: str
+    cell: int
+    recolored: bool
+
+
+def _wish(world: SceneSampler, name: str) -> _Wish:
+    """One of the edits; `recolored` says that a replacement has another colour too."""
     kind = world.choice(["recolor", "remove", "replace", "move", "resize"])
     color, shape, size = world.choice(list(COLORS)), world.choice(SHAPES), world.choice(list(SIZES))
-    other = f"{color} {shape}" if world.maybe(0.3) else shape
+    recolored = world.maybe(0.3)
+    other = f"{color} {shape}" if recolored else shape
     cell = int(world.rng.integers(9))
     text = {
         "recolor": world.choice([f"make the {name} {color}", f"change the {name} to {color}"]),
@@ -267,35 +281,33 @@ def _change(world: SceneSampler, scene: Scene, name: str, thing: Thing | None) -
         "move": f"move the {name} {world.choice([f'to the {CELLS[cell]}', place(cell)])}",
         "resize": f"make the {name} {size}",
     }[kind]
-    if thing is None:
-        return Edit(kind, text, scene, scene)
-    if (kind == "move" and cell not in (*scene.free_cells(), thing.cell)) or (
-        kind == "remove" and len(scene.things) < 2
-    ):
+    return _Wish(kind, text, color, shape, size, cell, recolored)
+
+
+def _granted(world: SceneSampler, scene: Scene, thing: Thing, wish: _Wish) -> Edit | None:
+    """The wish as an edit of a thing that is there; None where the scene does not allow it."""
+    kind, cell, size = wish.kind, wish.cell, wish.size
+    if kind == "move" and cell not in (*scene.free_cells(), thing.cell):
         return None
     if kind == "remove":
-        return Edit(kind, text, scene, scene.without(thing))
+        return Edit(kind, wish.text, scene, scene.without(thing)) if len(scene.things) > 1 else None
     dx, dy = world.jittered(size if kind == "resize" else thing.size)
     changed = {
-        "recolor": replace(thing, color=color),
-        "replace": replace(thing, shape=shape, color=color if other != shape else thing.color),
+        "recolor": replace(thing, color=wish.color),
+        "replace": replace(thing, shape=wish.shape, color=wish.color if wish.recolored else thing.color),
         "move": replace(thing, cell=cell, dx=dx, dy=dy) if cell != thing.cell else thing,
         "resize": replace(thing, size=size, dx=dx, dy=dy) if size != thing.size else thing,
     }[kind]
-    return Edit(kind, text, scene, scene.swapped(thing, changed))
+    return Edit(kind, wish.text, scene, scene.swapped(thing, changed))
 
 
 def _spoken(world: SceneSampler, change: Edit) -> Edit:
     return replace(change, instruction=_loose_articles(world, change.instruction))
 
 
-def politely(world: SceneSampler, change: Edit) -> Edit:
-    """The same edit, now and then with 'please' and the like around its instruction."""
-    return (
-        replace(change, instruction=world.choice(POLITE).format(change.instruction))
-        if world.maybe(0.3)
-        else change
-    )
+def politely(world: SceneSampler, text: str) -> str:
+    """The same instruction, now and then with 'please' and the like around it."""
+    return world.choice(POLITE).format(text) if world.maybe(0.3) else text
 
 
 def instruction_on(world: SceneSampler, scene: Scene) -> Edit | None:
@@ -304,7 +316,7 @@ def instruction_on(world: SceneSampler, scene: Scene) -> Edit | None:
         change = _add(world, scene)
     else:
         thing = _any_thing(world, scene)
-        change = _change(world, scene, world.choice(names(scene, thing)), thing)
+        change = _granted(world, scene, thing, _wish(world, world.choice(names(scene, thing))))
     return _spoken(world, change) if change and world.allows(change.target) else None
 
 
@@ -315,8 +327,8 @@ def impossible(world: SceneSampler, scene: Scene) -> Edit:
         text = world.choice([f"make the background {scene.background}", f"make the {names(scene, thing)[0]}"])
         text += "" if "background" in text else f" {world.choice([thing.color, thing.size])}"
         return _spoken(world, Edit("none", text, scene, scene))
-    change = _change(world, scene, _absent(world, scene), None)
-    return _spoken(world, change or Edit("none", f"remove the {_absent(world, scene)}", scene, scene))
+    wish = _wish(world, _absent(world, scene))
+    return _spoken(world, Edit(wish.kind, wish.text, scene, scene))
 
 
 def instruction(world: SceneSampler) -> Edit:

@@ -27,10 +27,10 @@ def test_the_worlds_own_sentences_are_read_word_by_word(seed):
     """No spelling rule touches what the world itself says: ids and words correspond one to one."""
     world = SceneSampler(seed, held_out=False)
     scene = world.scene()
-    change = phrasing.politely(world, phrasing.instruction(world))
+    edit = phrasing.politely(world, phrasing.instruction(world).instruction)
     question = phrasing.question(world, scene)
     kind = world.choice(language.EDIT_KINDS)
-    texts = [phrasing.prompt(world)[0], change.instruction, question.text, question.answer]
+    texts = [phrasing.prompt(world)[0], edit, question.text, question.answer]
     texts += [language.plan(scene), language.edit(world, kind).instruction, *dialogue.tool_call(world)]
     for text in texts:
         assert WORDS.decode(WORDS.ids(text)) == text
