@@ -58,7 +58,7 @@ def load(name: str | Path = DEFAULT_MODEL, *, device: str = "auto") -> Runtime:
 
 def _opened(folder: Path, device: str, key: tuple[str, str]) -> Runtime:
     """The engine on a model; once it is closed nobody else is given it."""
-    from sightline_runtime.engine import local
+    from sightline_runtime.engine import families, local
 
     class Shared(local.LocalRuntime):
         def close(self) -> None:
@@ -67,7 +67,7 @@ def _opened(folder: Path, device: str, key: tuple[str, str]) -> Runtime:
                     del _shared[key]
             super().close()
 
-    return Shared(folder, device=device)
+    return Shared(families.load(folder, device=device))
 
 
 def _device(asked: str) -> str:
@@ -85,9 +85,9 @@ def _device(asked: str) -> str:
 
 
 def _folder(name: str | Path) -> Path:
-    from sightline_runtime.engine import local
+    from sightline_runtime.engine import families
 
-    folder = local.embedded_folder() if name == DEFAULT_MODEL else Path(name)
+    folder = families.embedded_folder() if name == DEFAULT_MODEL else Path(name)
     if not folder.is_dir():
         raise InputError(
             f"there is no model named {str(name)!r}, nor a folder of that name",

@@ -3,6 +3,7 @@
 import pytest
 from tests.contracts.runtime_suite import CHECKS
 
+from sightline_runtime.engine import families
 from sightline_runtime.engine.local import LocalRuntime
 from sightline_runtime.testing import FakeRuntime, FaultyRuntime
 
@@ -10,7 +11,7 @@ from sightline_runtime.testing import FakeRuntime, FaultyRuntime
 @pytest.fixture(scope="module")
 def local(tiny_folder):
     """The torch engine on a tiny model."""
-    runtime = LocalRuntime(tiny_folder)
+    runtime = LocalRuntime(families.load(tiny_folder))
     yield runtime
     runtime.close()
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sightline_runtime.engine.local import embedded_folder
+from sightline_runtime.engine.families import embedded_folder
 from sightline_runtime.errors import InputError, ModelError
 from sightline_runtime.models import weights
 from sightline_runtime.models import words as w

@@ -1,0 +1,60 @@
+"""What is wrong with a request, whatever the family of the model: found before any compute."""
+
+import math
+
+from sightline_runtime.errors import InputError
+from sightline_runtime.protocol import DecodeRequest, ImageSlot, Message, Pixels, TextRequest
+
+
+def text(request: TextRequest) -> None:
+    """Refuse limits and temperatures that no answer can have."""
+    if request.max_tokens < 1:
+        raise InputError(f"max_tokens is {request.max_tokens}", hint="ask for at least one token")
+    if not (math.isfinite(request.temperature) and request.temperature >= 0):
+        raise InputError(f"temperature is {request.temperature}", hint="use 0 or more")
+
+
+def sampling(steps: int, guidance: float, count: int) -> None:
+    """Refuse numbers of steps, guidance scales and counts of pictures that cannot be."""
+    if not 1 <= steps <= 1000:
+        raise InputError(f"steps is {steps}", hint="use 1 to 1000 steps")
+    if not (math.isfinite(guidance) and guidance >= 0):
+        raise InputError(f"guidance is {guidance}", hint="use a number of 0 or more; 1 switches guidance off")
+    if count < 1:
+        raise InputError("no picture was asked for", hint="ask for at least one")
+
+
+def decode(request: DecodeRequest, shape: tuple[int, int], steps: int) -> None:
+    """Refuse features of another model, seeds that do not match, and sizes out of range."""
+    sampling(steps, 1.0, len(request.features))
+    if len(request.seeds) != len(request.features):
+        raise InputError(
+            f"{len(request.features)} features but {len(request.seeds)} seeds", hint="give one seed each"
+        )
+    for features in request.features:
+        if features.shape != shape:
+            raise InputError(
+                f"features have the shape {features.shape}, the model's are {shape}",
+                hint="decode features with the model that made them",
+            )
+    if request.size is not None and not all(1 <= edge <= 4096 for edge in request.size):
+        raise InputError(f"the size is {request.size}", hint="use 1 to 4096 pixels a side")
+
+
+def pixels(picture: Pixels) -> None:
+    """Refuse arrays that are no picture."""
+    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != "uint8" or 0 in picture.shape:
+        raise InputError(
+            f"a picture of shape {picture.shape} and type {picture.dtype} was given",
+            hint="pictures are (height, width, 3) uint8",
+        )
+
+
+def shown(messages: tuple[Message, ...], images: tuple[Pixels, ...]) -> list[Pixels]:
+    """The pictures that a dialogue shows, in order; refuse those that were not sent along."""
+    slots = [part for message in messages for part in message.content if isinstance(part, ImageSlot)]
+    for slot in slots:
+        if not 0 <= slot.index < len(images):
+            raise InputError(f"picture {slot.index} of {len(images)} is named", hint="send the picture along")
+        pixels(images[slot.index])
+    return [images[slot.index] for slot in slots]
