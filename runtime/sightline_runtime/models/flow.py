@@ -25,10 +25,27 @@ Velocity = Callable[[Tensor, int], Tensor]
 """From latents (b, n, d) and the index of the step to the velocity (b, n, d)."""
 
 
-def sigmas(steps: int) -> list[float]:
-    """The noise levels of a sampling run: linspace(1, 1/steps, steps), then 0."""
+def shifted(sigma: Tensor, shift: float) -> Tensor:
+    """Levels moved towards noise: s·σ/(1 + (s − 1)·σ); 1 leaves them as they are."""
+    return shift * sigma / (1 + (shift - 1) * sigma)
+
+
+def sigmas(steps: int, shift: float = 1.0) -> list[float]:
+    """The noise levels of a sampling run: linspace(1, 1/steps, steps), shifted, then 0."""
     grid = torch.linspace(1.0, 1.0 / steps, steps, dtype=torch.float64)
-    return [*grid.to(torch.float32).tolist(), 0.0]
+    return [*shifted(grid.to(torch.float32), shift).tolist(), 0.0]
+
+
+def training_level(
+    u: Float[Tensor, " b"], shift: float = 1.0
+) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
+    """Timesteps and levels of a training draw u in [0, 1): index ⌊1000·u⌋ of 1000 … 1.
+
+    Training shows the network the float timestep of its index; only sampling truncates.
+    """
+    index = (u * TIMESTEPS).long().clamp(max=TIMESTEPS - 1)
+    level = shifted((TIMESTEPS - index).to(torch.float32) / TIMESTEPS, shift)
+    return level * TIMESTEPS, level
 
 
 def timesteps(levels: Sequence[float], *, integer: bool) -> list[float]:

@@ -49,3 +49,23 @@ def test_guidance_of_one_is_the_conditional_velocity():
     null, conditional = torch.randn(1, 2, 3), torch.randn(1, 2, 3)
     assert torch.allclose(flow.guided(null, conditional, 1.0), conditional, atol=1e-6)
     assert torch.equal(flow.guided(null, conditional, 0.0), null)
+
+
+@given(st.integers(1, 60), st.floats(0.5, 6))
+def test_a_shift_keeps_the_ends_and_moves_the_middle_towards_noise(steps, shift):
+    """σ' = s·σ/(1 + (s − 1)·σ): 1 and 0 stay, the order stays, s > 1 raises what is between."""
+    plain, moved = flow.sigmas(steps), flow.sigmas(steps, shift)
+    assert (moved[0], moved[-1]) == (1.0, 0.0)
+    assert all(a > b for a, b in pairwise(moved))
+    assert all(
+        (after >= before - 1e-6) == (shift >= 1) or steps == 1
+        for before, after in zip(plain[1:-1], moved[1:-1], strict=True)
+        if abs(after - before) > 1e-6
+    )
+
+
+def test_a_training_draw_picks_one_of_a_thousand_levels():
+    """⌊1000·u⌋ counts down from 1000; the timestep is the float one of that level."""
+    times, levels = flow.training_level(torch.tensor([0.0, 0.0015, 0.5, 0.9999]))
+    assert torch.allclose(times, torch.tensor([1000.0, 999.0, 500.0, 1.0]))
+    assert torch.allclose(levels, times / 1000)
