@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,17 +52,14 @@ def test_guidance_of_one_is_the_conditional_velocity():
     assert torch.equal(flow.guided(null, conditional, 0.0), null)
 
 
-@given(st.integers(1, 60), st.floats(0.5, 6))
-def test_a_shift_keeps_the_ends_and_moves_the_middle_towards_noise(steps, shift):
+@given(st.integers(1, 60), st.floats(1, 6))
+def test_a_shift_keeps_the_ends_and_moves_the_rest_towards_noise(steps, shift):
     """σ' = s·σ/(1 + (s − 1)·σ): 1 and 0 stay, the order stays, s > 1 raises what is between."""
     plain, moved = flow.sigmas(steps), flow.sigmas(steps, shift)
-    assert (moved[0], moved[-1]) == (1.0, 0.0)
+    assert moved[0] == pytest.approx(1)
+    assert moved[-1] == 0
     assert all(a > b for a, b in pairwise(moved))
-    assert all(
-        (after >= before - 1e-6) == (shift >= 1) or steps == 1
-        for before, after in zip(plain[1:-1], moved[1:-1], strict=True)
-        if abs(after - before) > 1e-6
-    )
+    assert all(after >= before - 1e-6 for before, after in zip(plain, moved, strict=True))
 
 
 def test_a_training_draw_picks_one_of_a_thousand_levels():
