@@ -8,6 +8,7 @@ Letters: b pictures in the batch, n tokens, d feature width.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -58,6 +59,20 @@ def timesteps(levels: Sequence[float], *, integer: bool) -> list[float]:
     return [float(int(value)) for value in floats] if integer else floats
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """The noise levels of a sampling run, and the timestep that the network is shown at each gap."""
+
+    levels: Sequence[float]
+    times: Sequence[float]
+
+
+def schedule(steps: int, *, shift: float = 1.0, integer: bool = False) -> Schedule:
+    """The levels and timesteps of a run of so many steps."""
+    levels = sigmas(steps, shift)
+    return Schedule(levels, timesteps(levels, integer=integer))
+
+
 def noised(
     features: Latents, noise: Latents, sigma: Float[Tensor, " b"]
 ) -> tuple[Float[Tensor, "b n d"], Float[Tensor, "b n d"]]:
@@ -73,7 +88,9 @@ def velocity(
     return (latents - clean) / sigma.clamp(min=_LEAST)[:, None, None].to(latents.dtype)
 
 
-def guided(null: Latents, conditional: Latents, guidance: float) -> Float[Tensor, "b n d"]:
+def guided(
+    null: Float[Tensor, "*shape"], conditional: Float[Tensor, "*shape"], guidance: float
+) -> Float[Tensor, "*shape"]:
     """Classifier-free guidance: v0 + g·(v − v0)."""
     return null + guidance * (conditional - null)
 
