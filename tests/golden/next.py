@@ -5,7 +5,7 @@ import inspect
 import torch
 from diffusers import SanaTransformer2DModel
 
-from sightline_runtime.models import sana
+from sightline_runtime.models import flow, sana
 from sightline_runtime.models.tatok import QuantiserConfig, TokenQuantiser
 
 
@@ -33,9 +33,14 @@ def next_latent_sampling(case):
     network.load_state_dict(under(case.weights, "model.sana."))
     connector = sana.Connector(config["hidden_size"], config["caption_channels"])
     connector.load_state_dict(under(case.weights, "model.diffusion_connector."))
-    schedule = sana.Schedule.of(config["steps"], config["shift"], scale=config["num_train_timesteps"])
+    schedule = sana.schedule(config["steps"], config["shift"])
+    scale = config["num_train_timesteps"] / flow.TIMESTEPS
+    schedule = flow.Schedule(schedule.levels, [time * scale for time in schedule.times])
     guidance = config["guidance_scale"]
     with torch.inference_mode():
         rows = connector.rows(case.inputs["hidden"], guidance)
         *_, latents = sana.sample(network, rows, case.inputs["noise"], schedule, guidance)
     return {"latents": latents, "timesteps": torch.tensor(schedule.times)}
+
+
+COMPONENTS = {"token_quantiser": token_quantiser, "next_latent_sampling": next_latent_sampling}

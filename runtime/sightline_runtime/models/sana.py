@@ -8,15 +8,17 @@ Letters: b pictures, m condition tokens, h backbone width, z condition width,
 c latent channels, y × x the latent grid.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import torch
-from diffusers import AutoencoderDC, SanaTransformer2DModel
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from sightline_runtime.models import flow
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderDC, SanaTransformer2DModel
 
 Condition = Float[Tensor, "b m z"]
 Latents = Float[Tensor, "b c y x"]
@@ -44,27 +46,21 @@ class Connector(nn.Sequential):
         return torch.cat([null.expand_as(condition), condition])
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """Noise levels of a run, from the first to 0, and the timestep shown at each but the last."""
+def schedule(steps: int, shift: float, *, start: float = 1.0) -> flow.Schedule:
+    """Noise levels and float timesteps of a run; a start below 1 leaves out the levels above it.
 
-    levels: Sequence[float]
-    times: Sequence[float]
-
-    @classmethod
-    def of(cls, steps: int, shift: float, *, start: float = 1.0, scale: float = flow.TIMESTEPS) -> "Schedule":
-        """The schedule of `steps` steps; `start` below 1 leaves out the levels above it, but not the last."""
-        levels = flow.sigmas(steps, shift)
-        kept = [level for level in levels[:-2] if level <= start] + levels[-2:]
-        times = (torch.tensor(kept[:-1], dtype=torch.float32) * scale).tolist()
-        return cls(kept, times)
+    The last step stays wherever the start is.
+    """
+    levels = flow.sigmas(steps, shift)
+    kept = [level for level in levels[:-2] if level <= start] + levels[-2:]
+    return flow.Schedule(kept, flow.timesteps(kept, integer=False))
 
 
 def sample(
-    sana: SanaTransformer2DModel,
+    sana: "SanaTransformer2DModel",
     rows: Float[Tensor, "rows m z"],
     latents: Latents,
-    schedule: Schedule,
+    schedule: flow.Schedule,
     guidance: float,
 ) -> Iterator[Tensor]:
     """Carry latents at the first level to clean ones; yields what each step points at.
@@ -81,7 +77,7 @@ def sample(
         if guidance == 1:
             return speed.to(now.dtype)
         null, conditional = speed.to(now.dtype).chunk(2)
-        guided: Tensor = null + guidance * (conditional - null)
+        guided: Tensor = flow.guided(null, conditional, guidance)
         return guided
 
     return flow.euler(velocity, latents, schedule.levels)
@@ -92,14 +88,14 @@ def noised(source: Latents, noise: Latents, level: float) -> Float[Tensor, "b c 
     return (1 - level) * source + level * noise
 
 
-def decode(vae: AutoencoderDC, latents: Latents) -> Float[Tensor, "b three side side"]:
+def decode(vae: "AutoencoderDC", latents: Latents) -> Float[Tensor, "b three side side"]:
     """Latents → pictures in −1 … 1."""
     scaled = (latents / vae.config.scaling_factor).to(vae.dtype)
     picture: Tensor = vae.decode(scaled, return_dict=False)[0]
     return picture.float().clamp(-1, 1)
 
 
-def encode(vae: AutoencoderDC, pictures: Float[Tensor, "b three side side"]) -> Float[Tensor, "b c y x"]:
+def encode(vae: "AutoencoderDC", pictures: Float[Tensor, "b three side side"]) -> Float[Tensor, "b c y x"]:
     """Pictures in −1 … 1 → latents, float32."""
     latents: Tensor = vae.encode(pictures.to(vae.dtype), return_dict=False)[0]
-    return latents.float() * vae.config.scaling_factor
+    return latents.float() * float(vae.config.scaling_factor)

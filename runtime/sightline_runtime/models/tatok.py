@@ -10,13 +10,15 @@ Letters: b pictures, n tokens, f tower width, c code width, k codes, o output wi
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from transformers import SiglipVisionConfig, SiglipVisionModel
+
+if TYPE_CHECKING:
+    from transformers import SiglipVisionModel
 
 Features = Float[Tensor, "b n f"]
 Ids = Int[Tensor, "b n"]
@@ -133,7 +135,10 @@ class TaTokConfig:
         return cls(**{**data, "quantiser": quantiser})
 
 
-def _tower(config: TaTokConfig) -> SiglipVisionModel:
+def _tower(config: TaTokConfig) -> "SiglipVisionModel":
+    with torch.device("cpu"):  # an import must not happen on the meta device
+        from transformers import SiglipVisionConfig, SiglipVisionModel
+
     tower = SiglipVisionModel(
         SiglipVisionConfig(
             hidden_size=config.width,

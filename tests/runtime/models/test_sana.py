@@ -40,7 +40,7 @@ def test_sampling_equals_the_librarys_loop(parts, steps, guidance, shift, pictur
     """Any number of steps, guidance, shift and pictures: what the reference's loop gives."""
     network, connector = parts
     hidden, noise = numbers(pictures, 5, HIDDEN, seed=2), numbers(pictures, 3, SIDE, SIDE, seed=3)
-    schedule = sana.Schedule.of(steps, shift)
+    schedule = sana.schedule(steps, shift)
     with torch.no_grad():
         expected = sana_loop.latents(
             network, connector, hidden, noise, steps=steps, guidance=guidance, shift=shift
@@ -74,7 +74,7 @@ def test_the_connector_starts_at_the_spread_of_captions():
 @given(st.integers(1, 40), st.floats(0, 1), st.sampled_from([1.0, 3.0]))
 def test_a_schedule_that_starts_low_is_the_end_of_the_whole_one(steps, start, shift):
     """Levels above the start are left out, at least one step stays, the end is clean."""
-    whole, part = sana.Schedule.of(steps, shift), sana.Schedule.of(steps, shift, start=start)
+    whole, part = sana.schedule(steps, shift), sana.schedule(steps, shift, start=start)
     assert part.levels == whole.levels[len(whole.levels) - len(part.levels) :]
     assert part.times == whole.times[len(whole.times) - len(part.times) :]
     assert len(part.levels) >= 2
