@@ -1,0 +1,149 @@
+"""Writing and scoring text, token by token, whatever model reads the prompt.
+
+A family reads a prompt into a `Reading`; here tokens are chosen, streamed and added
+up. One row at a time, noise from (seed, "text", place): an answer does not depend on
+what else the engine does.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import torch
+from torch import Tensor
+
+from sightline_runtime.engine import noise
+from sightline_runtime.engine.served import Check
+from sightline_runtime.protocol import Job, TextDelta, TextRequest, TextResult, Usage
+
+
+class Reading(Protocol):
+    """A prompt that was read: what may come next, and how to read on."""
+
+    @property
+    def scores(self) -> Tensor:
+        """Log-probabilities (v,) of the next token."""
+
+    def advance(self, token: int) -> None:
+        """Read one more token."""
+
+    def fork(self) -> Self:
+        """A copy that reads on by itself."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """How a family's tokens become text, and which of them end an answer."""
+
+    text: Callable[[Sequence[int]], str]
+    ends: tuple[int, ...]
+
+
+def write(
+    reading: Reading,
+    ends: Sequence[int],
+    *,
+    limit: int,
+    choose: Callable[[Tensor, int], int],
+    tick: Callable[[list[int]], None],
+) -> tuple[list[int], float, bool]:
+    """Write until an end token: tokens, their total log-probability, and whether it ended.
+
+    `choose` picks a token from scores (v,) at a place; `tick` gets the tokens so far.
+    """
+    tokens: list[int] = []
+    total = 0.0
+    for place in range(limit):
+        scores = reading.scores
+        token = choose(scores, place)
+        total += float(scores[token])
+        if token in ends:
+            return tokens, total, True
+        tokens.append(token)
+        tick(tokens)
+        if place + 1 < limit:  # nobody asks what would come after the last one
+            reading.advance(token)
+    return tokens, total, False
+
+
+def choice(temperature: float, seed: int) -> Callable[[Tensor, int], int]:
+    """The likeliest token at temperature 0, else one sampled with noise of (seed, "text", place)."""
+
+    def choose(scores: Tensor, place: int) -> int:
+        if temperature > 0:
+            drawn = torch.from_numpy(noise.gumbel(seed, "text", len(scores), place))
+            scores = scores / temperature + drawn.to(scores)
+        return int(scores.argmax())
+
+    return choose
+
+
+def score(reading: Reading, answer: Sequence[int], end: int) -> float:
+    """The log-probability of a whole answer, end token included."""
+    ahead = reading.fork()
+    total = 0.0
+    for token in answer:
+        total += float(ahead.scores[token])
+        ahead.advance(token)
+    return total + float(ahead.scores[end])
+
+
+def answer(
+    job: Job[TextResult],
+    check: Check,
+    request: TextRequest,
+    reading: Callable[[], Reading],
+    voice: Voice,
+    *,
+    usage: Usage,
+) -> TextResult:
+    """Read a prompt and write the answer as a stream; `usage` is what the prompt cost."""
+    started = time.monotonic()
+    said = ""
+
+    def tick(tokens: list[int]) -> None:
+        nonlocal said
+        check()
+        text = voice.text(tokens)
+        if len(text) > len(said) and not text.endswith("�"):  # half a character waits for the rest
+            job.emit(TextDelta(text[len(said) :]))
+            said = text
+
+    tokens, total, ended = write(
+        reading(),
+        voice.ends,
+        limit=request.max_tokens,
+        choose=choice(request.temperature, request.seed),
+        tick=tick,
+    )
+    text = voice.text(tokens)
+    if len(text) > len(said):
+        job.emit(TextDelta(text[len(said) :]))
+    cost = usage + Usage(completion_tokens=len(tokens), seconds=time.monotonic() - started)
+    return TextResult(text, math.exp(total), {}, "stop" if ended else "length", (), cost)
+
+
+def choose(
+    check: Check,
+    choices: dict[str, list[int]],
+    reading: Callable[[], Reading],
+    end: int,
+    *,
+    usage: Usage,
+) -> TextResult:
+    """Read a prompt and score each choice as the whole answer."""
+    started = time.monotonic()
+    read = reading()
+    totals = []
+    for tokens in choices.values():
+        check()
+        totals.append(score(read, tokens, end))
+    shares = torch.tensor(totals, dtype=torch.float64).softmax(0).tolist()
+    probabilities = dict(zip(choices, shares, strict=True))
+    best = max(probabilities, key=lambda name: probabilities[name])
+    cost = usage + Usage(
+        completion_tokens=sum(map(len, choices.values())), seconds=time.monotonic() - started
+    )
+    return TextResult(best, probabilities[best], probabilities, "stop", (), cost)
