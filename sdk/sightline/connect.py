@@ -7,6 +7,8 @@ a host that only talks to a server never needs torch.
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Literal
 
 from sightline_runtime.errors import InputError, ModelError
 from sightline_runtime.protocol import (
@@ -22,6 +24,9 @@ from sightline_runtime.protocol import (
     TextRequest,
     TextResult,
 )
+
+if TYPE_CHECKING:
+    from sightline_runtime.models.catalogue import Model
 
 DEFAULT_MODEL = "embedded"
 
@@ -196,3 +201,39 @@ def bench(runtime: Runtime) -> Mapping[str, object]:
     from sightline_runtime.bench import speed
 
     return speed.measure(runtime)
+
+
+def models() -> "list[tuple[Model, Path | None]]":
+    """Every named model, and where it lies whole on this machine, None if it does not; needs no torch."""
+    from sightline_runtime.models import catalogue, hub
+
+    return [(model, hub.located(model)) for model in catalogue.CATALOGUE.values()]
+
+
+def fetch(name: str, *, revision: str | None = None, step: Step | None = None) -> Path:
+    """Fetch a model of the hub as far as it is not here; gives its folder. `step` is told bytes."""
+    from sightline_runtime.models import hub
+
+    return hub.resolve(name, revision=revision, progress=step)
+
+
+def convert(
+    source: str, target: Path, *, to: Literal["released", "embedded"] | None = None, force: bool = False
+) -> str:
+    """Write a model, or what a training run has reached, in the other layout; gives the layout written."""
+    from sightline_runtime.models import convert as conversion
+    from sightline_runtime.models import hub
+
+    folder = hub.resolve(source, offline=True)
+    if not (folder / "train.safetensors").exists():
+        return conversion.convert(folder, target, to=to, force=force)
+    if to == "embedded":
+        raise InputError(
+            f"{folder} is a training run, not a model",
+            hint="`sightline train embedded --run … --export …` writes its model in our layout",
+        )
+    from sightline_runtime.training.train import Trainer
+
+    with TemporaryDirectory() as scratch:
+        Trainer(folder, "auto").export(Path(scratch))
+        return conversion.convert(Path(scratch), target, to="released", force=force)

@@ -26,8 +26,8 @@ HOW_TO_CONVERT = (
 Precision = Literal["bf16", "int8", "int4"]
 PRECISIONS: tuple[Precision, ...] = ("bf16", "int8", "int4")
 
-_BYTES: dict[Precision, float] = {"bf16": 2.0, "int8": 1.02, "int4": 0.53}
-"""Bytes of a weight; the small ones hold a 16-bit scale for every 128 (int4 two: scale and zero)."""
+_BYTES: dict[Precision, float] = {"bf16": 2.0, "int8": 1.02, "int4": 0.57}
+"""Bytes of a weight with its scales, as the engine counts them when it places the parts."""
 
 _WORKING = 3 * 10**9
 """Bytes for what is computed on the way to one picture of 1024 × 1024 pixels, estimated."""
@@ -80,12 +80,12 @@ class Model:
         return round(sum(each)) + _WORKING
 
 
-_QWEN_7B = "Apache-2.0 (Qwen2.5-VL-7B)"
-_QWEN_3B = "Qwen Research: not commercial (Qwen2.5-VL-3B)"
-_EVA = Part("EVA-CLIP-E/14-plus tower, for training and reconstruction", 4_350_208_256, "MIT", loaded=False)
+_RESEARCH = "Qwen Research: not commercial"
+_DIT = "DiT and latent queries"
+_EVA = Part("EVA-CLIP, for training only", 4_350_208_256, "MIT", loaded=False)
 _DECODER = (
-    Part("diffusion decoder, UNet", 2_525_520_644, "unknown (after EMU2: research only; SDXL: OpenRAIL++)"),
-    Part("diffusion decoder, VAE", 83_653_863, "OpenRAIL++ (SDXL)"),
+    Part("diffusion decoder", 2_525_520_644, "unknown; EMU2: research only"),
+    Part("SDXL VAE", 83_653_863, "OpenRAIL++"),
 )
 _PAINTED = (
     "config.json",
@@ -97,21 +97,21 @@ _PAINTED = (
 _MODELS = (
     Model(
         name="embedded",
-        does="looks, draws and edits in a world of shapes, 64 × 64 pixels; runs on any CPU",
+        does="looks, draws, edits in a world of shapes, 64 × 64 pixels, on any CPU",
         hub_id=None,
-        parts=(Part("all parts, trained by this project", 16_700_000, "Apache-2.0"),),
+        parts=(Part("all parts, trained here", 16_700_000, "Apache-2.0"),),
         needs=("config.json", "tokenizer.json", "*.safetensors"),
         on_cpu=True,
     ),
     Model(
         name="blip3o-4b",
-        does="looks at any picture, draws and edits, 1024 × 1024 pixels",
+        does="looks, draws, edits; 1024 × 1024 pixels",
         hub_id="BLIP3o/BLIP3o-Model-4B",
         parts=(
-            Part("language backbone, layers", 2_774_773_760, _QWEN_3B, reducible=True),
-            Part("word embeddings", 311_164_928, _QWEN_3B),
-            Part("vision tower", 668_684_288, _QWEN_3B),
-            Part("diffusion transformer and latent queries", 1_362_257_824 + 64 * 2048),
+            Part("Qwen2.5-VL-3B layers", 2_774_773_760, _RESEARCH, reducible=True),
+            Part("Qwen2.5-VL-3B embeddings", 311_164_928, _RESEARCH),
+            Part("Qwen2.5-VL-3B vision tower", 668_684_288, _RESEARCH),
+            Part(_DIT, 1_362_257_824 + 64 * 2048),
             *_DECODER,
             _EVA,
         ),
@@ -119,13 +119,13 @@ _MODELS = (
     ),
     Model(
         name="blip3o-8b",
-        does="the same with a larger backbone: follows longer prompts",
+        does="the same with a larger backbone",
         hub_id="BLIP3o/BLIP3o-Model-8B",
         parts=(
-            Part("language backbone, layers", 6_525_621_760, _QWEN_7B, reducible=True),
-            Part("word embeddings and head", 2 * 544_997_376, _QWEN_7B),
-            Part("vision tower", 676_550_144, _QWEN_7B),
-            Part("diffusion transformer and latent queries", 1_365_010_336 + 64 * 3584),
+            Part("Qwen2.5-VL-7B layers", 6_525_621_760, "Apache-2.0", reducible=True),
+            Part("Qwen2.5-VL-7B embeddings, head", 2 * 544_997_376, "Apache-2.0"),
+            Part("Qwen2.5-VL-7B vision tower", 676_550_144, "Apache-2.0"),
+            Part(_DIT, 1_365_010_336 + 64 * 3584),
             *_DECODER,
             _EVA,
         ),
@@ -133,16 +133,14 @@ _MODELS = (
     ),
     Model(
         name="blip3o-next-3b",
-        does="draws through discrete image tokens, 1024 × 1024 pixels",
+        does="draws by way of image tokens; 1024 × 1024 pixels",
         hub_id="BLIP3o/BLIP3o-NEXT-SFT",
         parts=(
-            Part(
-                "language backbone, layers", 440_467_456, "unknown (after Qwen3: Apache-2.0)", reducible=True
-            ),
-            Part("word and image-token embeddings", 222_696_448, "unknown (after Qwen3: Apache-2.0)"),
-            Part("image tokenizer (TA-Tok)", 430_000_000, "unknown (after SigLIP2: Apache-2.0)"),
-            Part("diffusion transformer", 1_604_462_752, "unknown (after SANA: NVIDIA's own)"),
-            Part("autoencoder (DC-AE)", 312_250_275, "NVIDIA's own (SANA)"),
+            Part("Qwen3 layers", 440_467_456, "unknown; Qwen3: Apache-2.0", reducible=True),
+            Part("Qwen3 embeddings", 222_696_448, "unknown; Qwen3: Apache-2.0"),
+            Part("TA-Tok image tokenizer", 430_000_000, "unknown; SigLIP2: Apache-2.0"),
+            Part("SANA transformer", 1_604_462_752, "unknown; SANA: NVIDIA's own"),
+            Part("DC-AE autoencoder", 312_250_275, "NVIDIA's own"),
         ),
         variants=("BLIP3o/BLIP3o-NEXT-Pretrain", "BLIP3o/BLIP3o-NEXT-GRPO-Geneval"),
     ),
@@ -165,7 +163,8 @@ def unmet(files: Collection[str], needs: Collection[str]) -> list[str]:
 def lacking(folder: Path, needs: Collection[str]) -> list[str]:
     """What keeps a folder from being whole: needed files, and files that its indexes of weights name."""
     files = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    indexed = {name for file in files if file.endswith(".index.json") for name in _indexed(folder, file)}
+    indexes = [file for file in files if fnmatch(file, "*.safetensors.index*.json")]
+    indexed = {name for index in indexes for name in _indexed(folder, index)}
     return [*unmet(files, needs), *sorted(indexed.difference(files))]
 
 

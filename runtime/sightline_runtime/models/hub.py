@@ -76,7 +76,7 @@ def resolve(
     if model is None and Path(name).expanduser().is_dir():
         return Path(name).expanduser()
     wanted = _wanted(name, model, revision, cache)
-    return _cached(wanted, "this call is offline") if offline or _offline() else _fetched(wanted, progress)
+    return _cached(wanted, "this call is offline") if _offline() or offline else _fetched(wanted, progress)
 
 
 def located(model: Model, *, cache: Path | None = None) -> Path | None:

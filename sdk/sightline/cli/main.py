@@ -17,8 +17,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sightline import connect
+from sightline.cli import convert as conversion
 from sightline.cli import demo as demo_session
 from sightline.cli import doctor as doctor_checks
+from sightline.cli import models as catalogue
 from sightline.errors import InputError, NotFoundError, SightlineError
 from sightline.results import Drawn, Edited
 from sightline.session import Session
@@ -30,6 +32,8 @@ train_app = typer.Typer(no_args_is_help=True, help="Train a model on this machin
 eval_app = typer.Typer(no_args_is_help=True, help="Score a model.")
 app.add_typer(train_app, name="train")
 app.add_typer(eval_app, name="eval")
+app.command()(catalogue.models)
+app.command()(conversion.convert)
 
 told = Console(stderr=True)
 
