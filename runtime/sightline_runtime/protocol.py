@@ -205,7 +205,8 @@ class RuntimeInfo:
     """What a runtime is and what it can do.
 
     `fingerprint` changes whenever the same request could give another result:
-    it digests the weights, the configuration and the numerics.
+    it digests the weights, the configuration and the numerics. `placement` says where
+    the parts of a large model were put, and in how many bits.
     """
 
     fingerprint: str
@@ -220,6 +221,7 @@ class RuntimeInfo:
     max_images: int
     default_steps: int
     default_guidance: float
+    placement: str = ""
 
 
 R = TypeVar("R", TextResult, FeatureResult, PixelResult, EmbedResult)

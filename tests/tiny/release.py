@@ -9,7 +9,7 @@ from tokenizers.trainers import BpeTrainer
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>"]
 SPECIAL += ["<|image_pad|>", "<|video_pad|>", "[IMG]", "[/IMG]", "<image>"]
-WIDTH, FEATURES, VOCABULARY = 32, 24, 300
+WIDTH, FEATURES, VOCABULARY = 64, 24, 300
 
 
 def tokenizer():
@@ -29,7 +29,7 @@ def config(queries=64, tied=False):
         "model_type": "blip3o_qwen_inference",
         "architectures": ["blip3oQwenForInferenceLM"],
         "hidden_size": WIDTH,
-        "intermediate_size": 48,
+        "intermediate_size": 128,
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
@@ -37,7 +37,7 @@ def config(queries=64, tied=False):
         "max_position_embeddings": 4096,
         "rms_norm_eps": 1e-6,
         "rope_theta": 1e6,
-        "rope_scaling": {"type": "mrope", "mrope_section": [1, 1, 2]},
+        "rope_scaling": {"type": "mrope", "mrope_section": [2, 3, 3]},
         "tie_word_embeddings": tied,
         "bos_token_id": 0,
         "eos_token_id": 2,

@@ -18,8 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sightline_runtime.engine import checks, noise, stages, writing
+from sightline_runtime.engine import checks, noise, placement, stages, writing
 from sightline_runtime.engine.fingerprint import fingerprint
+from sightline_runtime.engine.placement import Wish
 from sightline_runtime.engine.served import Check, Work
 from sightline_runtime.errors import InputError
 from sightline_runtime.models import flow, preprocess, prompts, release, sampling
@@ -49,6 +50,8 @@ DECODE_STEPS, DECODE_GUIDANCE = 50, 3.0
 """The diffusion decoder's."""
 _NEGATIVE_SEED = 0
 _MOST_IMAGES = 16
+_WORKING = 3 * 10**9
+"""Bytes for activations at 1024 pixels, estimated."""
 _MOST_TOKENS = 32768
 """Longer prompts than the backbone was trained on are refused."""
 
@@ -98,20 +101,26 @@ class _Reading:
 class Served:
     """A loaded release."""
 
-    def __init__(self, folder: Path, *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> None:
-        loaded = release.load(folder, device=device, dtype=dtype)
+    def __init__(self, folder: Path, wish: Wish = Wish()) -> None:  # noqa: B008 - it is frozen
+        found = release.find(folder)
+        picked = placement.pick(wish, found.parameters, working=_WORKING)
+        loaded = release.load(
+            found, device=picked.device, dtype=picked.dtype, bits=picked.bits, moved=picked.moved
+        )
         self._model, self._decoder, self._tokens = loaded.model, loaded.decoder, loaded.tokens
-        self._pictures, self._device, self._dtype = loaded.pictures, device, dtype
+        self._pictures, self._device, self._dtype = loaded.pictures, picked.device, picked.dtype
         config, side = self._model.config, self._decoder.side
         self._start = self._tokens.id("[IMG]")
         self._ends = (self._tokens.id("<|im_end|>"), self._tokens.id("<|endoftext|>"))
         abilities = {"understand", "generate", "edit"} | ({"embed"} if self._model.tower else set())
         self._info = RuntimeInfo(
-            fingerprint=fingerprint(loaded.digest, torch.device(device).type, str(dtype)),
+            fingerprint=fingerprint(
+                loaded.digest, torch.device(picked.device).type, str(picked.dtype), picked.bits
+            ),
             model=folder.name,
             family="blip3o",
-            device=device,
-            dtype=str(dtype).removeprefix("torch."),
+            device=picked.device,
+            dtype=str(picked.dtype).removeprefix("torch."),
             capabilities=frozenset(abilities),
             image_size=(side, side),
             feature_shape=(config.dit.grid**2, config.dit.channels),
@@ -119,6 +128,7 @@ class Served:
             max_images=_MOST_IMAGES,
             default_steps=STEPS,
             default_guidance=GUIDANCE,
+            placement=str(picked),
         )
 
     @property

@@ -114,23 +114,27 @@ def fill(
     tensors: Tensors,
     rename: Callable[[str], str | None],
     *,
-    device: str = "cpu",
+    device: Callable[[str], str] = lambda name: "cpu",
     dtype: torch.dtype | None = None,
     tied: frozenset[str] = frozenset(),
+    arrived: Callable[[], None] = lambda: None,
 ) -> None:
     """Put a checkpoint's tensors into a module built on the meta device.
 
     `rename` gives a stored name ours, or None to leave the tensor out. Floating
     tensors become `dtype` (None: as stored). One shard at a time is read, straight
-    to the device. `tied` names parameters that another one stands for. Raises
-    ModelError, before reading a weight, if names or shapes do not fit.
+    to the device of each name; `arrived` is called after each. `tied` names parameters that another
+    one stands for. Raises ModelError, before reading a weight, if names or shapes do not fit.
     """
     names = tensors.renamed(rename)
     expected = {n: tuple(t.shape) for n, t in module.state_dict().items() if n not in tied}
     compare(expected, {new: tensors.shapes[old] for new, old in names.items() if new not in tied})
     for path in sorted(set(tensors.files.values())):
         inside = {new: old for new, old in names.items() if tensors.files[old] == path and new in expected}
-        module.load_state_dict(dict(_read(path, inside, device, dtype)), strict=False, assign=True)
+        for there in sorted({device(new) for new in inside}):
+            part = {new: old for new, old in inside.items() if device(new) == there}
+            module.load_state_dict(dict(_read(path, part, there, dtype)), strict=False, assign=True)
+        arrived()
     module.requires_grad_(False)
 
 

@@ -12,15 +12,18 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from accelerate import init_empty_weights
+from torch import nn
 
 from sightline_runtime.errors import ModelError
 from sightline_runtime.models import checkpoint
-from sightline_runtime.models.blip3o import Blip3o, ours, read_config
+from sightline_runtime.models.blip3o import TOWER, Blip3o, ours, read_config, released
+from sightline_runtime.models.quantise import quantise
 from sightline_runtime.models.sdxl import SdxlDecoder
 from sightline_runtime.models.tokens import Tokens
 
@@ -41,6 +44,46 @@ class Release:
     digest: str
 
 
+@dataclass(frozen=True)
+class Found:
+    """A release on disk, all of its headers and configuration read, and none of its weights."""
+
+    folder: Path
+    data: dict[str, Any]
+    model: checkpoint.Tensors
+    decoder: Mapping[str, checkpoint.Tensors]
+    tokens: Tokens
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        """How many parameters each part has; the parts are those of `placement`."""
+        counts = dict.fromkeys(("layers", "backbone", "dit", "tower", "decoder"), 0)
+        for name, shape in self.model.shapes.items():
+            counts[_part(name)] += prod(shape)
+        counts["decoder"] = sum(prod(s) for part in self.decoder.values() for s in part.shapes.values())
+        return counts
+
+    @property
+    def digest(self) -> str:
+        """A digest of all files that say how the model computes."""
+        groups = (self.model, *self.decoder.values())
+        paths = {path for group in groups for path in group.files.values()}
+        texts = [self.data] + [
+            read_json(self.folder / DECODER / at)
+            for at in ("unet/config.json", "vae/config.json", "scheduler/scheduler_config.json")
+        ]
+        told = [checkpoint.sample_digest([*paths, self.folder / "tokenizer.json"]), texts]
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _part(name: str) -> str:
+    if name.startswith("model.layers."):
+        return "layers"
+    if name.startswith(TOWER):
+        return "tower"
+    return "dit" if name.startswith(("model.dit.", "model.latent_queries")) else "backbone"
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Read a configuration; raises ModelError that says which file is missing or damaged."""
     try:
@@ -53,31 +96,78 @@ def read_json(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path} is not a JSON object: {error}", hint="get the file again") from error
 
 
-def load(folder: Path, *, device: str, dtype: torch.dtype) -> Release:
-    """Load a release; raises ModelError if a file is missing, damaged or does not fit."""
-    from transformers import Qwen2VLImageProcessor
-
+def find(folder: Path) -> Found:
+    """Look at a release; raises ModelError if a file is missing or damaged."""
     data = read_json(folder / "config.json")
-    tensors = checkpoint.find(folder)
-    tokens = Tokens.load(folder)
-    parts = {part: folder / DECODER / part for part in ("unet", "vae")}
-    found = {part: checkpoint.find(at, "diffusion_pytorch_model") for part, at in parts.items()}
-    model = build(data, tensors)
-    checkpoint.fill(model, tensors, ours, device=device, dtype=dtype, tied=model.tied)
+    model = checkpoint.find(folder)
+    decoder = {
+        part: checkpoint.find(folder / DECODER / part, "diffusion_pytorch_model") for part in ("unet", "vae")
+    }
+    return Found(folder, data, model, decoder, Tokens.load(folder))
+
+
+def load(
+    found: Found,
+    *,
+    device: str,
+    dtype: torch.dtype,
+    bits: Literal[16, 8, 4] = 16,
+    moved: frozenset[str] = frozenset(),
+) -> Release:
+    """Load a release; raises ModelError if files do not fit each other.
+
+    The backbone's layers are held in `bits`; the parts `moved` wait in the host's
+    memory and come to the device group by group while they compute.
+    """
+    model, decoder = build(found.data, found.model), build_decoder(found.folder / DECODER)
+
+    def place(name: str) -> str:
+        return "cpu" if _part(released(name)) in moved else device
+
+    def shrink() -> None:
+        if bits != 16:
+            quantise(model.qwen.model.language_model.layers, bits)
+
+    checkpoint.fill(model, found.model, ours, device=place, dtype=dtype, tied=model.tied, arrived=shrink)
     if model.tied:
         model.qwen.tie_weights()
-    decoder = build_decoder(folder / DECODER)
-    for part, network in (("unet", decoder.unet), ("vae", decoder.vae)):
-        checkpoint.fill(network, found[part], lambda name: name, device=device, dtype=dtype)
+    at = "cpu" if "decoder" in moved else device
+    for name, network in (("unet", decoder.unet), ("vae", decoder.vae)):
+        checkpoint.fill(network, found.decoder[name], str, device=lambda _: at, dtype=dtype)
+    _settle(model, decoder, device, moved)
+    return Release(model, decoder, found.tokens, _pictures(found.folder), found.digest)
+
+
+def _settle(model: Blip3o, decoder: SdxlDecoder, device: str, moved: frozenset[str]) -> None:
+    """Bring buffers (rotary tables) to where the weights are; let the moved parts come by groups."""
+    parts: tuple[tuple[str, nn.Module | None], ...]
+    parts = (("backbone", model.qwen), ("dit", model.dit), ("dit", model.queries), ("tower", model.tower))
+    for part, module in (*parts, ("decoder", decoder.unet), ("decoder", decoder.vae)):
+        if module is not None and part not in moved:
+            nn.Module.to(module, device)  # transformers' own refuses layers of fewer bits
+        elif module is not None:
+            _by_groups(module, torch.device(device))
+    model.eval()
+    decoder.eval()
+
+
+def _by_groups(module: nn.Module, device: torch.device) -> None:
+    from diffusers.hooks import apply_group_offloading
+
+    apply_group_offloading(
+        module,
+        onload_device=device,
+        offload_device=torch.device("cpu"),
+        offload_type="leaf_level",
+        use_stream=device.type == "cuda",
+    )
+
+
+def _pictures(folder: Path) -> "Qwen2VLImageProcessor":
+    from transformers import Qwen2VLImageProcessor
+
     cut = folder / "preprocessor_config.json"
-    pictures = Qwen2VLImageProcessor(**_cutting(read_json(cut) if cut.exists() else {}))
-    paths = {path for group in (tensors, *found.values()) for path in group.files.values()}
-    texts = [read_json(folder / "config.json"), read_json(folder / DECODER / "unet" / "config.json")]
-    told = [checkpoint.sample_digest([*paths, folder / "tokenizer.json"]), texts]
-    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-    for module in (model, decoder):
-        module.to(device).eval()  # buffers (rotary tables) go where the weights are
-    return Release(model, decoder, tokens, pictures, digest)
+    return Qwen2VLImageProcessor(**_cutting(read_json(cut) if cut.exists() else {}))
 
 
 def _cutting(data: Mapping[str, Any]) -> dict[str, Any]:
