@@ -164,10 +164,11 @@ def card(
     return cards.write(runtime, _folder(name), scores=scores, runs=runs, milestones=milestones, speed=speed)
 
 
-def train(
+def train(  # noqa: PLR0913 - an option of a command is an argument
     folder: Path,
     preset: str,
     *,
+    design: str = "auto",
     minutes: float | None,
     export: Path | None,
     show: Show,
@@ -179,18 +180,20 @@ def train(
     `show` is told (stage, step, steps, seconds left in the stage, losses). With
     `export` the model so far is written there as a model folder. A new run begins
     from nothing, or from the model that `start` names; `stages` picks some of the recipe's.
+    `design` is how it draws: "clip_flow", "clip_mse", "vae_flow", or "auto" for the run's own.
     """
-    from sightline_runtime.training import train as training
+    from sightline_runtime.training.train import Trainer
 
-    trainer = training.train(
+    trainer = Trainer(
         folder,
         preset,
+        design=design,
         device=_device("auto"),
-        seconds=None if minutes is None else 60 * minutes,
-        show=lambda r: show(r.stage, r.step, r.steps, r.eta, r.losses),
         start=None if start is None else _folder(start),
         stages=stages,
     )
+    for report in trainer.run(None if minutes is None else 60 * minutes):
+        show(report.stage, report.step, report.steps, report.eta, report.losses)
     if export is not None:
         trainer.export(export)
     return trainer.complete

@@ -40,6 +40,7 @@ _PLAN_TEMPERATURE = 0.3
 Measured on prompts of two related things: plans that satisfy them 0.71 at 0.8, 0.77 at 0.5, 0.82 at 0.3.
 """
 _PREVIEW_SEED = 0
+_ONE_PASS = "the model draws in one pass: steps and guidance change nothing"
 _NOTHING_TO_CHANGE = "the model found nothing in the picture that the instruction would change"
 
 
@@ -59,7 +60,7 @@ class Embedded:
             dtype="float32",
             capabilities=frozenset({"understand", "generate", "edit", "embed", "preview"}),
             image_size=(side, side),
-            feature_shape=(config.clip.grid**2, config.clip.output_width),
+            feature_shape=config.feature_shape,
             max_prompt_tokens=config.max_prompt_tokens,
             max_images=1,
             default_steps=config.default_steps,
@@ -83,7 +84,7 @@ class Embedded:
         tokens = {choice: encoded.ids for choice, encoded in choices.items()}
 
         def work(job: Job[TextResult], check: Check) -> TextResult:
-            features = self._encode(picture)
+            features = None if picture is None else self._model.clip(self._tensor(picture))
             run = self._scored if tokens else self._written
             return run(job, check, request, ids, features, tokens, _warnings(unknown))
 
@@ -97,30 +98,38 @@ class Embedded:
         ids, unknown = self._prompt(request.messages, w.PLAN)
         source = self._picture(request.messages, request.images)
         given = self._given_plans(request)
+        denoises = self._model.config.design != "clip_mse"
+        warnings = _warnings(unknown)
+        if not denoises and (request.steps, request.guidance) != (None, None):
+            warnings += (_ONE_PASS,)
 
         def work(job: Job[FeatureResult], check: Check) -> FeatureResult:
             started = time.monotonic()
-            features = self._encode(source)
-            call = _Drawing(job, check, request, ids, features, steps, guidance)
+            seen, drawable = (None, None) if source is None else self._model.view(self._tensor(source))
+            passes = steps if denoises else 1
+            call = _Drawing(job, check, request, ids, seen, drawable, passes, guidance)
             rows = [self._row(call, index, given) for index in range(len(request.seeds))]
             unchanged = tuple(row.unchanged for row in rows)
-            warnings = _warnings(unknown) + ((_NOTHING_TO_CHANGE,) if any(unchanged) else ())
+            said = warnings + ((_NOTHING_TO_CHANGE,) if any(unchanged) else ())
             usage = Usage(
                 len(ids),
                 sum(row.written for row in rows),
-                self._image_tokens(features),
-                sum(not row.unchanged for row in rows) * steps,
+                _image_tokens(seen),
+                sum(not row.unchanged for row in rows) * passes * denoises,
                 _since(started),
             )
             drawn = tuple(row.features[0].cpu().numpy() for row in rows)
-            return FeatureResult(drawn, tuple(row.plan for row in rows), unchanged, warnings, usage)
+            return FeatureResult(drawn, tuple(row.plan for row in rows), unchanged, said, usage)
 
         return work
 
     def decode(self, request: DecodeRequest) -> Work[PixelResult]:
         """Paint features, one picture after the other."""
-        steps = self._model.config.decode_steps if request.steps is None else request.steps
+        config = self._model.config
+        steps = config.decode_steps if request.steps is None else request.steps
         checks.decode(request, self._info.feature_shape, steps)
+        if config.vae is not None:
+            steps = 1  # one pass, no denoising
 
         def work(job: Job[PixelResult], check: Check) -> PixelResult:
             started = time.monotonic()
@@ -134,13 +143,14 @@ class Embedded:
                 tensor = torch.from_numpy(features).to(self._device)[None]
                 picture = stages.paint(self._model, tensor, seed=seed, steps=steps, tick=tick)
                 images.append(stages.to_pixels(picture, request.size))
-            usage = Usage(diffusion_steps=steps * len(images), seconds=_since(started))
+            denoised = 0 if config.vae else steps * len(images)
+            usage = Usage(diffusion_steps=denoised, seconds=_since(started))
             return PixelResult(tuple(images), usage)
 
         return work
 
     def embed(self, request: EmbedRequest) -> Work[EmbedResult]:
-        """Give the CLIP features of pictures."""
+        """Give the features of pictures as the model draws them: CLIP features, or VAE latents."""
         for pixels in request.images:
             checks.pixels(pixels)
 
@@ -149,9 +159,7 @@ class Embedded:
             features = []
             for done, pixels in enumerate(request.images, 1):
                 check()
-                encoded = self._encode(pixels)
-                if encoded is not None:
-                    features.append(encoded[0].cpu().numpy())
+                features.append(self._model.encode(self._tensor(pixels))[0].cpu().numpy())
                 job.emit(Progress("embed", done, len(request.images)))
             tokens = self._info.feature_shape[0] * len(features)
             return EmbedResult(tuple(features), Usage(image_tokens=tokens, seconds=_since(started)))
@@ -182,14 +190,8 @@ class Embedded:
         shown = checks.shown(messages, images)
         return shown[-1] if shown else None
 
-    def _encode(self, pixels: Pixels | None) -> Tensor | None:
-        if pixels is None:
-            return None
-        encoded: Tensor = self._model.clip(stages.to_tensor(pixels, self._info.image_size[0], self._device))
-        return encoded
-
-    def _image_tokens(self, features: Tensor | None) -> int:
-        return 0 if features is None else self._info.feature_shape[0]
+    def _tensor(self, pixels: Pixels) -> Tensor:
+        return stages.to_tensor(pixels, self._info.image_size[0], self._device)
 
     # --- writing and drawing -----------------------------------------------------------------
 
@@ -218,7 +220,7 @@ class Embedded:
             seed=request.seed,
             tick=tick,
         )
-        usage = Usage(len(ids), len(tokens), self._image_tokens(features), 0, _since(started))
+        usage = Usage(len(ids), len(tokens), _image_tokens(features), 0, _since(started))
         return TextResult(
             self._words.decode(tokens), math.exp(total), {}, "stop" if ended else "length", warnings, usage
         )
@@ -242,9 +244,7 @@ class Embedded:
         shares = torch.tensor(list(scores.values()), dtype=torch.float64).softmax(0).tolist()
         probabilities = dict(zip(scores, shares, strict=True))
         best = max(probabilities, key=lambda choice: probabilities[choice])
-        usage = Usage(
-            len(ids), sum(map(len, choices.values())), self._image_tokens(features), 0, _since(started)
-        )
+        usage = Usage(len(ids), sum(map(len, choices.values())), _image_tokens(features), 0, _since(started))
         return TextResult(best, probabilities[best], probabilities, "stop", warnings, usage)
 
     def _given_plans(self, request: FeatureRequest) -> list[list[int]]:
@@ -284,13 +284,13 @@ class Embedded:
     def _row(self, call: "_Drawing", index: int, given: list[list[int]]) -> "_Row":
         """Plan and draw one picture; a plan of nothing leaves the source as it is."""
         seed = call.request.seeds[index]
-        plan = given[index] if given else self._plan(call.ids, call.source, seed, call.check)
+        plan = given[index] if given else self._plan(call.ids, call.seen, seed, call.check)
         written, said = 0 if given else len(plan), self._words.decode(plan)
         if call.source is not None and said == NO_CHANGE:
             return _Row(call.source, said, True, written)
         features = stages.draw(
             self._model,
-            self._drawable(call.ids, plan, call.source),
+            self._model.condition([self._drawable(call.ids, plan, call.seen)], call.seen),
             call.source,
             seed=seed,
             steps=call.steps,
@@ -311,12 +311,16 @@ class Embedded:
 
 @dataclass(frozen=True)
 class _Drawing:
-    """A request to draw, checked: prompt tokens, features of the picture to edit, sampling."""
+    """A request to draw, checked: prompt tokens, sampling, and the picture to edit.
+
+    `seen` are its CLIP features, which the backbone sees, `source` those that are drawn.
+    """
 
     job: Job[FeatureResult]
     check: Check
     request: FeatureRequest
     ids: list[int]
+    seen: Tensor | None
     source: Tensor | None
     steps: int
     guidance: float
@@ -330,6 +334,10 @@ class _Row:
     plan: str
     unchanged: bool
     written: int
+
+
+def _image_tokens(seen: Tensor | None) -> int:
+    return 0 if seen is None else seen.shape[1]
 
 
 def _since(started: float) -> float:

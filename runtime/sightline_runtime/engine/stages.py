@@ -5,7 +5,7 @@ between tokens or denoising steps, where the engine cancels, checks deadlines an
 reports. One row at a time makes a result independent of its neighbours, bit by bit.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -101,7 +101,7 @@ def score(model: UnifiedModel, answer: Sequence[int], start: tuple[Tensor, Cache
 
 def draw(
     model: UnifiedModel,
-    ids: list[int],
+    asked: tuple[Tensor, Tensor],
     source: Tensor | None,
     *,
     seed: int,
@@ -109,34 +109,57 @@ def draw(
     guidance: float,
     tick: Callable[[int, Tensor], None],
 ) -> Tensor:
-    """Denoise the features (1, n, d) of one picture; `source` are the features to edit.
+    """Make the features (1, n, d) of one picture for a condition and its mask.
 
-    `tick` gets the number of steps done and the features they point at.
+    `source` are the features to edit. They are denoised; the clip_mse design gives them at once,
+    whatever seed, steps and guidance. `tick` gets the number of steps done and the latents they point at.
     """
-    tokens, mask = model.condition([ids], source)
+    latent_source = None if source is None else model.standardise(source)
+    if model.config.design == "clip_mse":
+        estimate = model.regress(asked[0], latent_source)
+        tick(1, estimate)
+    else:
+        for done, estimate in enumerate(_denoised(model, asked, latent_source, seed, steps, guidance), 1):
+            tick(done, estimate)
+    return model.restore(estimate)
+
+
+def _denoised(
+    model: UnifiedModel,
+    asked: tuple[Tensor, Tensor],
+    source: Tensor | None,
+    seed: int,
+    steps: int,
+    guidance: float,
+) -> Iterator[Tensor]:
+    """The latents (1, n, d) that each step of a sampling run points at."""
+    tokens, mask = asked
     rows = 1 if guidance == 1 else 2
     if rows == 2:
         tokens, mask = torch.cat([torch.zeros_like(tokens), tokens]), mask.expand(2, -1)
     condition = model.dit.prepare(tokens, mask)
-    latent_source = None if source is None else model.standardise(source).expand(rows, -1, -1)
+    sources = None if source is None else source.expand(rows, -1, -1)
     levels = flow.sigmas(steps)
     times = torch.tensor(flow.timesteps(levels, integer=model.config.integer_timesteps), device=tokens.device)
 
     def velocity(latents: Tensor, index: int) -> Tensor:
-        both = model.dit(latents.expand(rows, -1, -1), times[index].expand(rows), condition, latent_source)
+        both = model.dit(latents.expand(rows, -1, -1), times[index].expand(rows), condition, sources)
         return both if rows == 1 else flow.guided(both[:1], both[1:], guidance)
 
-    shape = (1, model.config.dit.grid**2, model.config.dit.channels)
-    start = torch.from_numpy(noise.normal(seed, "features", shape)).to(tokens)
-    estimate = start
-    for done, estimate in enumerate(flow.euler(velocity, start, levels), 1):
-        tick(done, estimate)
-    return model.restore(estimate)
+    shape = (1, *model.config.feature_shape)
+    return flow.euler(velocity, torch.from_numpy(noise.normal(seed, "features", shape)).to(tokens), levels)
 
 
 def paint(model: UnifiedModel, features: Tensor, *, seed: int, steps: int, tick: Tick) -> Tensor:
-    """Decode features (1, n, d) to a picture (1, 3, side, side) in −1 … 1."""
-    side = model.config.decoder.image_size
+    """Decode features (1, n, d) to a picture (1, 3, side, side) in −1 … 1.
+
+    A VAE decodes in one pass, whatever seed and steps.
+    """
+    if model.config.vae is not None:
+        picture = model.vae.decode(features).clamp(-1, 1)
+        tick(1, 1)
+        return picture
+    side = model.decoder.config.image_size
     start = torch.from_numpy(noise.normal(seed, "pixels", (1, 3, side, side))).to(features)
     levels = flow.sigmas(steps)
 

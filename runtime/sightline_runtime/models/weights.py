@@ -1,11 +1,13 @@
 """Model folders: config.json, tokenizer.json and safetensors files; nothing else is read.
 
 Weights are stored in float16 in files of at most 16 MiB and used in float32.
-The fingerprint digests configuration, weights, tokenizer, and what computes: torch and the device.
+The fingerprint digests configuration, weights, tokenizer, and what computes: torch, the device, and
+diffusers where it does a part of it.
 """
 
 import hashlib
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +134,10 @@ def load(folder: Path, device: str = "cpu") -> tuple[UnifiedModel, Words, str]:
     config, state, words, digest = read(folder)
     model = _built(config, "cpu")
     model.load_state_dict({name: tensor.float() for name, tensor in state.items()})
-    fingerprint = _digest([digest, str(torch.__version__), torch.device(device).type])
+    computes = [str(torch.__version__), torch.device(device).type]
+    if config.vae is not None:
+        computes.append(version("diffusers"))
+    fingerprint = _digest([digest, *computes])
     return model.to(device).eval(), words, fingerprint
 
 

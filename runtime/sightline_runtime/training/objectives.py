@@ -1,11 +1,12 @@
-"""The losses of the four stages, each a function of the model and one batch.
+"""The losses of the stages, each a function of the model and one batch.
 
 CLIP: image–text contrast of whole pictures and of single cells, with a pixel
-term that keeps the features decodable. Understanding: cross-entropy on answers.
-Drawing: flow matching on standardised features, backbone frozen. Decoder: mean
+term that keeps the features decodable where they are decoded. Understanding:
+cross-entropy on answers. VAE: reconstruction and divergence. Drawing, backbone
+frozen: flow matching or regression on standardised features. Decoder: mean
 squared error of the predicted clean picture.
 
-Letters: b rows, n tokens a picture (9), d feature width.
+Letters: b rows, n feature tokens a picture, d feature width.
 """
 
 from dataclasses import dataclass
@@ -34,9 +35,10 @@ from sightline_runtime.world.scenes import (
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much one step of each stage holds."""
+    """How much one step of each stage holds; `codes` are the pictures of the VAE's."""
 
     pictures: int = 256
+    codes: int = 64
     contrast: int = 64
     question_rows: int = 32
     questions: int = 6
@@ -118,14 +120,12 @@ def _blurred(features: Tensor, most: float, generator: torch.Generator) -> Tenso
 def clip_loss(
     model: UnifiedModel, tower: TextTower, words: Words, world: SceneSampler, step: int, sizes: Sizes
 ) -> tuple[Tensor, dict[str, float]]:
-    """Stage 1: contrast of cells every step, of pictures every fourth, and pixels."""
+    """The CLIP tower: contrast of cells every step, of pictures every fourth, and pixels if it is drawn."""
     device = tower.scale.device
     generator = torch.Generator().manual_seed(int(world.rng.integers(2**31)))
     scenes = data.crowded(world, sizes.pictures)
     pixels = data.pictures(scenes, -0.5 if world.maybe(0.15) else 0.0).to(device)
     features = model.clip(pixels)
-    clean = 2 * pixels - 1
-    painted = _pixel_error(_decoded(model, _blurred(features, 0.4, generator), clean, generator), clean)
     phrases = ["nothing", *(f"a {' '.join(region)}" for region in REGIONS)]
     texts = tower.encode([words.ids(phrase) for phrase in phrases])
     scale = tower.scale.exp()
@@ -133,8 +133,13 @@ def clip_loss(
     region = F.cross_entropy(cells.flatten(0, 1), _region_labels(scenes).flatten().to(device))
     grounds = torch.tensor([list(BACKGROUNDS).index(scene.background) for scene in scenes], device=device)
     ground = F.cross_entropy(tower.ground(features).flatten(0, 1), grounds.repeat_interleave(9))
-    loss = 4 * painted + 0.25 * region + 0.1 * ground
-    report = {"pixels": painted.item(), "region": region.item(), "ground": ground.item()}
+    loss = 0.25 * region + 0.1 * ground
+    report = {"region": region.item(), "ground": ground.item()}
+    if model.config.decoder is not None:
+        clean = 2 * pixels - 1
+        painted = _pixel_error(_decoded(model, _blurred(features, 0.4, generator), clean, generator), clean)
+        loss = loss + 4 * painted
+        report["pixels"] = painted.item()
     if step % 4 == 0:
         contrast = _contrast(model, tower, words, world, sizes.contrast)
         loss = loss + 0.1 * contrast
@@ -184,7 +189,7 @@ def _answer_loss(model: UnifiedModel, tower: TextTower, rows: data.Rows, feature
 def understanding_loss(
     model: UnifiedModel, tower: TextTower, words: Words, world: SceneSampler, sizes: Sizes
 ) -> tuple[Tensor, dict[str, float]]:
-    """Stage 2: answers, descriptions, plans and tool calls, by cross-entropy."""
+    """The backbone: answers, descriptions, plans and tool calls, by cross-entropy."""
     scenes = [world.scene() for _ in range(sizes.question_rows)]
     pixels = data.pictures(scenes, -0.5 if world.maybe(0.15) else 0.0).to(model.feature_mean.device)
     with torch.no_grad():
@@ -209,17 +214,68 @@ def understanding_loss(
     }
 
 
+_DIVERGENCE = 1e-3
+"""Weight of the VAE's divergence from a standard normal: latents of one scale, hardly blurred."""
+
+
+def vae_loss(model: UnifiedModel, world: SceneSampler, sizes: Sizes) -> tuple[Tensor, dict[str, float]]:
+    """The VAE: pictures decoded from sampled latents, and how far those are from a standard normal."""
+    generator = torch.Generator().manual_seed(int(world.rng.integers(2**31)))
+    clean = 2 * data.pictures(data.crowded(world, sizes.codes)).to(model.feature_mean.device) - 1
+    mean, log_variance = model.vae.posterior(clean)
+    noise = torch.randn(mean.shape, generator=generator).to(mean.device)
+    painted = _pixel_error(model.vae.decode(mean + (log_variance / 2).exp() * noise), clean)
+    divergence = (mean.square() + log_variance.exp() - 1 - log_variance).mean() / 2
+    return painted + _DIVERGENCE * divergence, {"pixels": painted.item(), "divergence": divergence.item()}
+
+
 def drawing_loss(
     model: UnifiedModel, words: Words, world: SceneSampler, sizes: Sizes
 ) -> tuple[Tensor, dict[str, float]]:
-    """Stage 3: flow matching for drawing and editing; one prompt serves several draws."""
+    """Drawing and editing, by flow matching or regression; one prompt serves several draws."""
     generator = torch.Generator().manual_seed(int(world.rng.integers(2**31)))
     drawn = [data.drawing(world, words, sizes.draws) for _ in range(sizes.prompts)]
     changed = [data.editing(world, words, sizes.edit_draws) for _ in range(sizes.edits)]
     shift = -0.5 if world.maybe(0.15) else 0.0
-    painted = _flow_loss(model, drawn, generator, 0.0)
-    edited = _flow_loss(model, changed, generator, shift)
+    painted = _drawn_loss(model, _asked(model, drawn, 0.0), generator)
+    edited = _drawn_loss(model, _asked(model, changed, shift), generator)
     return painted + edited, {"drawn": painted.item(), "edited": edited.item()}
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A batch of p prompts with b draws: conditions (p, m, z) and their mask, source and target latents.
+
+    `rows` is each draw's place among the prompts; sources are (p, n, d), targets (b, n, d).
+    """
+
+    tokens: Tensor
+    mask: Tensor
+    source: Tensor | None
+    target: Tensor
+    rows: Tensor
+
+
+def _asked(model: UnifiedModel, drawings: list[data.Drawing], shift: float) -> _Asked:
+    device = model.feature_mean.device
+    seen, source = None, None
+    with torch.no_grad():
+        scenes = [scene for drawing in drawings for scene in drawing.scenes]
+        target = model.standardise(model.encode(data.pictures(scenes, shift).to(device)))
+        sources = [drawing.source for drawing in drawings if drawing.source is not None]
+        if sources:
+            seen, features = model.view(data.pictures(sources, shift).to(device))
+            source = model.standardise(features)
+    tokens, mask = model.condition([drawing.ids for drawing in drawings], seen)
+    rows = torch.arange(len(drawings), device=device).repeat_interleave(len(drawings[0].scenes))
+    return _Asked(tokens, mask, source, target, rows)
+
+
+def _drawn_loss(model: UnifiedModel, asked: _Asked, generator: torch.Generator) -> Tensor:
+    if model.config.design == "clip_mse":
+        predicted = model.regress(asked.tokens, asked.source)[asked.rows]
+        return (predicted - asked.target).square().mean()
+    return _flow_loss(model, asked, generator)
 
 
 _EASY = 0.3
@@ -230,33 +286,23 @@ and a few rows of low noise would decide the whole step.
 """
 
 
-def _flow_loss(
-    model: UnifiedModel, drawings: list[data.Drawing], generator: torch.Generator, shift: float
-) -> Tensor:
-    device = model.feature_mean.device
-    draws = len(drawings[0].scenes)
-    with torch.no_grad():
-        scenes = [scene for drawing in drawings for scene in drawing.scenes]
-        target = model.standardise(model.clip(data.pictures(scenes, shift).to(device)))
-        sources = [drawing.source for drawing in drawings if drawing.source is not None]
-        features = model.clip(data.pictures(sources, shift).to(device)) if sources else None
-    tokens, mask = model.condition([drawing.ids for drawing in drawings], features)
-    keep = (torch.rand(len(drawings), generator=generator) >= 0.1).to(device)
-    condition = model.dit.prepare(tokens * keep[:, None, None], mask)
-    rows = torch.arange(len(drawings), device=device).repeat_interleave(draws)
-    sigma = torch.sigmoid(0.4 + 1.2 * torch.randn(len(rows), generator=generator)).to(device)
+def _flow_loss(model: UnifiedModel, asked: _Asked, generator: torch.Generator) -> Tensor:
+    target, device = asked.target, asked.target.device
+    keep = (torch.rand(len(asked.tokens), generator=generator) >= 0.1).to(device)
+    condition = model.dit.prepare(asked.tokens * keep[:, None, None], asked.mask)
+    sigma = torch.sigmoid(0.4 + 1.2 * torch.randn(len(target), generator=generator)).to(device)
     noise = torch.randn(target.shape, generator=generator).to(device)
     noisy, velocity = flow.noised(target, noise, sigma)
-    source = None if features is None else model.standardise(features)[rows]
+    source = None if asked.source is None else asked.source[asked.rows]
     predicted = model.dit(noisy, sigma * flow.TIMESTEPS, condition, source)
     error: Tensor = (predicted - velocity).square().mean((1, 2))
-    if model.config.dit.predicts == "features":
+    if model.dit.config.predicts == "features":
         error *= (sigma / _EASY).clamp(max=1).square()
     return error.mean()
 
 
 def decoder_loss(model: UnifiedModel, world: SceneSampler, sizes: Sizes) -> tuple[Tensor, dict[str, float]]:
-    """Stage 4: the pixel decoder alone, on features as noisy as sampled ones are."""
+    """The pixel decoder alone, on features as noisy as sampled ones are."""
     generator = torch.Generator().manual_seed(int(world.rng.integers(2**31)))
     pixels = data.pictures(data.crowded(world, sizes.pictures)).to(model.feature_mean.device)
     with torch.no_grad():

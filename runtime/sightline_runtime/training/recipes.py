@@ -1,6 +1,10 @@
-"""The recipe of each preset: stages in the paper's order, as data."""
+"""The recipe of each preset: stages in the paper's order, as data, for models of every design.
 
-from collections.abc import Sequence
+A model learns in the stages, and with the parts, that it has: a VAE where it draws VAE latents,
+a pixel decoder where it draws CLIP features.
+"""
+
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from sightline_runtime.training.objectives import Sizes
@@ -37,12 +41,21 @@ class Recipe:
             self, stages=tuple(stage for stage in self.stages if stage.name in (names or stage.name))
         )
 
+    def of(self, parts: Collection[str]) -> "Recipe":
+        """The same recipe for a model with these parts: without stages in which none of them learns."""
+        learning = tuple(stage for stage in self.stages if not set(stage.parts).isdisjoint(parts))
+        return replace(self, stages=learning)
+
+
+_DRAWING = ("queries", "dit", "regressor")
+
 
 def _stages(clip: int, understanding: int, drawing: int, decoder: int) -> tuple[Stage, ...]:
     return (
         Stage("clip", ("clip", "decoder", "tower"), clip, 0.01, 1e-3),
         Stage("understanding", ("backbone", "projector", "tower"), understanding, 0.02, 2e-3),
-        Stage("drawing", ("queries", "dit"), drawing, 0.02, 2e-3, 0.998),
+        Stage("vae", ("vae",), decoder, 0.01, 1e-3, 0.995),
+        Stage("drawing", _DRAWING, drawing, 0.02, 2e-3, 0.998),
         Stage("decoder", ("decoder",), decoder, 0.01, 1e-3, 0.995),
     )
 
@@ -55,18 +68,28 @@ RECIPES = {
         (
             Stage("decoder", ("decoder",), 300, 0.01, 1e-3, 0.99),
             Stage("understanding", ("backbone", "projector", "tower"), 1000, 0.015, 1.5e-3, 0.995),
-            Stage("drawing", ("queries", "dit"), 2000, 0.02, 2e-3, 0.998),
+            Stage("drawing", _DRAWING, 2000, 0.02, 2e-3, 0.998),
         ),
         Sizes(prompts=36, edits=56),
     ),
     "gpu": Recipe(
         _stages(6000, 12000, 12000, 3000),
-        Sizes(pictures=512, contrast=128, question_rows=96, text_rows=36, prompts=128, edits=112),
+        Sizes(pictures=512, codes=256, contrast=128, question_rows=96, text_rows=36, prompts=128, edits=112),
         "gpu",
     ),
     "tiny": Recipe(
         _stages(4, 4, 4, 2),
-        Sizes(pictures=8, contrast=4, question_rows=4, questions=2, text_rows=3, prompts=3, draws=2, edits=2),
+        Sizes(
+            pictures=8,
+            codes=8,
+            contrast=4,
+            question_rows=4,
+            questions=2,
+            text_rows=3,
+            prompts=3,
+            draws=2,
+            edits=2,
+        ),
         "tiny",
     ),
 }

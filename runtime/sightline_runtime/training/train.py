@@ -9,7 +9,7 @@ that an uninterrupted one would.
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +23,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sightline_runtime.errors import InputError, ModelError
 from sightline_runtime.models import weights
+from sightline_runtime.models.dit import DiT
 from sightline_runtime.models.presets import PRESETS
-from sightline_runtime.models.unified import UnifiedModel
+from sightline_runtime.models.unified import DESIGN_PARTS, Design, UnifiedModel
 from sightline_runtime.models.words import Words, build
 from sightline_runtime.training import data, objectives
 from sightline_runtime.training.optimizer import MuonAdam, schedule
@@ -54,7 +55,7 @@ class Report:
 
 def initialise(model: UnifiedModel) -> None:
     """Start gates half open and modulations at rest, so every layer learns from the first step."""
-    for dit in (model.dit, model.decoder.dit):
+    for dit in (module for module in model.modules() if isinstance(module, DiT)):
         for layer in dit.layers:
             nn.init.constant_(layer.gate, 0.5)
             nn.init.zeros_(layer.norm1.linear.weight)
@@ -64,22 +65,28 @@ def initialise(model: UnifiedModel) -> None:
                 gate.fill_(0.5)
         nn.init.zeros_(dit.norm_out.linear_1.weight)
         nn.init.zeros_(dit.norm_out.linear_1.bias)
-    nn.init.zeros_(model.decoder.detail_2.weight)
+    if model.config.decoder is not None:
+        nn.init.zeros_(model.decoder.detail_2.weight)
     nn.init.normal_(model.backbone.embed_tokens.weight, std=0.05)
+
+
+_DRAWING_PARTS = ("queries", "dit", "regressor")
 
 
 def warm(model: UnifiedModel, words: Words, start: Path) -> None:
     """Begin from a model folder: weights by name, word embeddings by word.
 
-    What is new or has another shape keeps its fresh values.
+    What is new or has another shape keeps its fresh values, and so do the parts that
+    draw when the folder's design is another: there they have learnt something else.
     """
-    _, state, old, _ = weights.read(start)
+    config, state, old, _ = weights.read(start)
     mine, name = model.state_dict(), "backbone.embed_tokens.weight"
     words_before = state.pop(name).float()
-    fitting = {
-        n: tensor.float() for n, tensor in state.items() if n in mine and tensor.shape == mine[n].shape
-    }
-    if len(fitting) < len(state) / 2 or words_before.shape[1] != mine[name].shape[1]:
+    shared = {n: tensor for n, tensor in state.items() if n in mine}
+    if config.design != model.config.design:
+        shared = {n: tensor for n, tensor in shared.items() if n.split(".")[0] not in _DRAWING_PARTS}
+    fitting = {n: tensor.float() for n, tensor in shared.items() if tensor.shape == mine[n].shape}
+    if len(fitting) < len(shared) / 2 or words_before.shape[1] != mine[name].shape[1]:
         raise ModelError(f"{start} has another form than the preset", hint="start from a model of the preset")
     for index, word in enumerate(words.vocabulary()):
         if (known := old.index(word)) is not None:
@@ -115,11 +122,26 @@ def _preset(folder: Path, asked: str, begun: str | None, device: str) -> str:
     return asked
 
 
+def _design(folder: Path, asked: str, begun: str | None) -> Design:
+    """The design that is asked for; "auto" is that of a run that has begun, else the adopted one."""
+    found = next((design for design in DESIGN_PARTS if design == asked), None)
+    if asked != "auto" and found is None:
+        raise InputError(f"there is no design {asked!r}", hint=f"designs are auto, {', '.join(DESIGN_PARTS)}")
+    before = next((design for design in DESIGN_PARTS if design == begun), None)
+    if None not in (found, before) and found != before:
+        raise InputError(
+            f"the run in {folder} has begun with design {begun!r}, not {asked!r}",
+            hint="go on with its own design, or begin a new run in another folder",
+        )
+    return found or before or "clip_flow"
+
+
 class Trainer:
     """One training run in a folder; a new run may start from a model folder.
 
-    `preset` "auto" goes on with the run's own, or takes the one for the device; `stages` picks
-    some of its recipe's. Raises InputError for names that do not exist or are not those of the run.
+    `preset` and `design` "auto" go on with the run's own, or take the preset for the device and the
+    adopted design; `stages` picks some of the recipe's. Raises InputError for names that do not exist
+    or are not those of the run.
     """
 
     def __init__(
@@ -127,6 +149,7 @@ class Trainer:
         folder: Path,
         preset: str,
         *,
+        design: str = "auto",
         device: str = "cpu",
         recipe: Recipe | None = None,
         start: Path | None = None,
@@ -135,10 +158,13 @@ class Trainer:
         begun = _progress(folder)
         self.folder, self.device = folder, device
         self.preset = _preset(folder, preset, begun["preset"] if begun else None, device)
-        self.recipe = _picked(recipe or RECIPES[self.preset], stages, begun)
-        torch.manual_seed(self.recipe.seed)
+        self.design = _design(folder, design, begun.get("design", "clip_flow") if begun else None)
         self.words = Words(build(vocabulary()))
-        self.model = UnifiedModel(PRESETS[self.recipe.model](self.words.size))
+        asked = recipe or RECIPES[self.preset]
+        config = PRESETS[asked.model](self.words.size, self.design)
+        self.recipe = _picked(asked.of(config.parts), stages, begun)
+        torch.manual_seed(self.recipe.seed)
+        self.model = UnifiedModel(config)
         initialise(self.model)
         self.tower = objectives.TextTower(
             self.words.size, self.model.config.clip.output_width, self.model.config.backbone.width
@@ -214,6 +240,8 @@ class Trainer:
             return objectives.clip_loss(self.model, self.tower, self.words, world, self.step, sizes)
         if stage.name == "understanding":
             return objectives.understanding_loss(self.model, self.tower, self.words, world, sizes)
+        if stage.name == "vae":
+            return objectives.vae_loss(self.model, world, sizes)
         if stage.name == "drawing":
             return objectives.drawing_loss(self.model, self.words, world, sizes)
         return objectives.decoder_loss(self.model, world, sizes)
@@ -255,7 +283,7 @@ class Trainer:
     def _finish_stage(self, stage: Stage) -> None:
         if self.average:
             self.model.load_state_dict(self.averaged())
-        if stage.name == "clip":
+        if stage.name == ("clip" if self.model.config.vae is None else "vae"):
             self._measure_features()
         self.average, self.optimizer = {}, None
         self.stage_index, self.step = self.stage_index + 1, 0
@@ -264,7 +292,9 @@ class Trainer:
     def _measure_features(self) -> None:
         """Mean and spread of each feature, over scenes with many things."""
         world = data.sampler(self.recipe.seed, "statistics", 0)
-        features = self.model.clip(data.pictures(data.crowded(world, 2000)).to(self.device)).flatten(0, 1)
+        batches = [data.crowded(world, self.recipe.sizes.pictures) for _ in range(8)]
+        drawn = [self.model.encode(data.pictures(scenes).to(self.device)) for scenes in batches]
+        features = torch.cat(drawn).flatten(0, 1)
         self.model.feature_mean.copy_(features.mean(0))
         self.model.feature_std.copy_(features.std(0) + 1e-3)
 
@@ -278,6 +308,7 @@ class Trainer:
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
         progress = {
             "preset": self.preset,
+            "design": self.design,
             "stages": [stage.name for stage in self.recipe.stages],
             "stage": self.stage_index,
             "step": self.step,
@@ -334,23 +365,3 @@ def assert_finite(losses: dict[str, float], stage: str, step: int) -> None:
     """Stop a training that has diverged before it spoils its checkpoint."""
     if any(value != value for value in losses.values()):
         raise FloatingPointError(f"the loss of stage {stage} is not a number at step {step}")
-
-
-def train(
-    folder: Path,
-    preset: str,
-    *,
-    device: str,
-    seconds: float | None,
-    show: Callable[[Report], None],
-    start: Path | None = None,
-    stages: Sequence[str] = (),
-) -> Trainer:
-    """Run (or resume) a training in a folder, calling `show` after each step.
-
-    `start` is the model folder that a new run begins from; `stages` picks stages of the recipe.
-    """
-    trainer = Trainer(folder, preset, device=device, start=start, stages=stages)
-    for report in trainer.run(seconds):
-        show(report)
-    return trainer

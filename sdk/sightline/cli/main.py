@@ -207,6 +207,12 @@ def train_embedded(
         str,
         typer.Option(help="cpu, gpu, refine, or tiny; auto is the run's own, or gpu where there is one"),
     ] = "auto",
+    design: Annotated[
+        str,
+        typer.Option(
+            help="how it draws: clip_flow, clip_mse or vae_flow; auto is the run's own, or clip_flow"
+        ),
+    ] = "auto",
     start: Annotated[str | None, typer.Option(help="model that a new run begins from")] = None,
     stage: Annotated[list[str] | None, typer.Option(help="one stage alone; repeat for more")] = None,
     minutes: Annotated[float | None, typer.Option(help="stop after so many minutes")] = None,
@@ -223,7 +229,14 @@ def train_embedded(
                 told.print(f"{stage} {done}/{total}, {eta / 60:.0f} min left: {shown}", markup=False)
 
         done = connect.train(
-            run, preset, minutes=minutes, export=export, show=show, start=start, stages=stage or ()
+            run,
+            preset,
+            design=design,
+            minutes=minutes,
+            export=export,
+            show=show,
+            start=start,
+            stages=stage or (),
         )
     exported = None if export is None else str(export)
     data = {"complete": done, "run": str(run), "model": exported}

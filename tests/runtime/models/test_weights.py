@@ -116,6 +116,8 @@ def test_a_damaged_folder_is_refused(folder, damage, said):
         ("clip.mean", [0.5, 0.5], "does not describe a model"),
         ("clip.activation", "sigmoid", "config.json describes no model: KeyError"),
         ("backbone.tied", "no", "does not describe a model"),
+        ("design", "pixels", "does not describe a model"),
+        ("vae", "sdxl", "does not describe a model"),
         ("default_guidance", float("nan"), "model.default_guidance cannot be nan"),
     ],
 )

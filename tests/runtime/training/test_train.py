@@ -1,5 +1,6 @@
 """Training: deterministic data, resumable at any step, honest losses."""
 
+import json
 from dataclasses import replace
 from itertools import pairwise
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from sightline_runtime.engine.families import embedded_folder
 from sightline_runtime.errors import InputError, ModelError
@@ -67,6 +69,53 @@ def test_a_model_of_another_form_is_no_start(tmp_path):
         Trainer(tmp_path / "run", "tiny", start=embedded_folder())
 
 
+def test_another_design_takes_what_understands(tmp_path):
+    """A warm start across designs keeps tower, backbone and decoder, and draws from fresh weights."""
+    Trainer(tmp_path / "first", "tiny").export(tmp_path / "model")
+    saved = weights.read(tmp_path / "model")[1]
+    torch.manual_seed(5)
+    warm = Trainer(tmp_path / "warm", "tiny", design="clip_mse", start=tmp_path / "model")
+    found = warm.model.state_dict()
+    for name, tensor in saved.items():
+        part = name.split(".")[0]
+        if part in ("clip", "projector", "backbone", "decoder"):
+            assert torch.equal(found[name], tensor.float())
+    assert not torch.equal(found["queries.latent_queries"], saved["queries.latent_queries"].float())
+
+
+@pytest.mark.parametrize(
+    ("design", "stages"),
+    [
+        ("clip_flow", ["clip", "understanding", "drawing", "decoder"]),
+        ("clip_mse", ["clip", "understanding", "drawing", "decoder"]),
+        ("vae_flow", ["clip", "understanding", "vae", "drawing"]),
+    ],
+)
+def test_a_recipe_has_the_stages_of_a_design(tmp_path, design, stages):
+    """What a model lacks is not trained; a run that has begun goes on with its design."""
+    trainer = Trainer(tmp_path, "tiny", design=design)
+    assert [stage.name for stage in trainer.recipe.stages] == stages
+    trainer.save()
+    assert Trainer(tmp_path, "auto").design == design
+
+
+@pytest.mark.parametrize("design", ["clip_mse", "vae_flow"])
+def test_an_interrupted_training_of_any_design_goes_on(tmp_path, design):
+    """Stopping inside the stage that draws and resuming from disk gives the same weights."""
+    stages = ("clip", "vae", "drawing") if design == "vae_flow" else ("clip", "drawing")
+    whole = Trainer(tmp_path / "whole", "tiny", design=design, stages=stages)
+    for _ in whole.run():
+        pass
+    for stop in (5, 2, 100):
+        part = Trainer(tmp_path / "part", "tiny", design=design, stages=stages)
+        for number, _ in enumerate(part.run(), 1):
+            if number == stop:
+                part.save()
+                break
+    assert part.complete
+    assert torch.allclose(state(part), state(whole), atol=1e-6)
+
+
 @pytest.fixture
 def begun(tmp_path):
     """The folder of a run that has begun with two stages of a preset."""
@@ -88,6 +137,26 @@ def test_a_run_goes_on_only_as_it_has_begun(begun, preset, stages, said):
     with pytest.raises(InputError, match=said) as caught:
         Trainer(begun, preset, stages=stages)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("design", "said"),
+    [("vae_flow", "has begun with design 'clip_flow', not 'vae_flow'"), ("gan", "there is no design 'gan'")],
+)
+def test_a_run_keeps_its_design(begun, design, said):
+    """A run goes on with the design that it has begun with."""
+    with pytest.raises(InputError, match=said) as caught:
+        Trainer(begun, "tiny", design=design, stages=("clip", "drawing"))
+    assert caught.value.hint
+
+
+def test_a_run_from_before_the_designs_goes_on(begun):
+    """A run folder that names no design is of the adopted one."""
+    tensors = load_file(begun / "train.safetensors")
+    progress = json.loads(weights.metadata(begun / "train.safetensors")["progress"])
+    del progress["design"]
+    save_file(tensors, begun / "train.safetensors", {"progress": json.dumps(progress)})
+    assert Trainer(begun, "auto", stages=("clip", "drawing")).design == "clip_flow"
 
 
 def test_a_run_without_its_weights_is_refused(begun):
