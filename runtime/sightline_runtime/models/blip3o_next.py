@@ -83,19 +83,18 @@ class Marks:
 
 @dataclass(frozen=True)
 class NextConfig:
-    """A release: backbone, picture marks, SANA and its autoencoder (diffusers' fields), shift, tokenizer."""
+    """A release: backbone, picture marks, SANA and its autoencoder (diffusers' fields), shift, tokenizer.
+
+    `tokens` is how many a picture has, whether or not the release holds the tokenizer.
+    """
 
     qwen: "Qwen3Config"
     marks: Marks
     sana: Mapping[str, Any]
     vae: Mapping[str, Any]
     shift: float
+    tokens: int
     tatok: TaTokConfig | None
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of one picture."""
-        return (self.tatok or TaTokConfig()).tokens
 
 
 def is_next(data: Mapping[str, Any]) -> bool:
@@ -127,6 +126,7 @@ def read_config(
             _known(parts.get("vae")) or _DC_AE,
             # the reference reads the file with the Euler scheduler, which knows `shift` and no other name
             float(parts.get("scheduler", {}).get("shift", 1.0)),
+            TaTokConfig.from_json(data.get("ta_tok", {})).tokens,
             _tatok(data.get("ta_tok", {}), shapes),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -201,17 +201,34 @@ class Blip3oNext(nn.Module):
         return name
 
     def settle(self, device: torch.device | str) -> "Blip3oNext":
-        """Finish a model that was built on the meta device and filled.
+        """Finish a model that was built on the meta device and filled on a device.
 
         Tied heads are tied again, and what is computed rather than stored is computed.
         """
         self.qwen.tie_weights()
-        self.qwen.model.rotary_emb = type(self.qwen.model.rotary_emb)(self.config.qwen)
+        self.qwen.model.rotary_emb = type(self.qwen.model.rotary_emb)(self.config.qwen).to(device)
         if self.tatok is not None:
             embeddings = self.tatok.encoder.embeddings
-            places = torch.arange(embeddings.num_positions)[None]
+            places = torch.arange(embeddings.num_positions, device=device)[None]
             embeddings.register_buffer("position_ids", places, persistent=False)
-        return self.to(device).eval()
+        return self.eval()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the model computes in."""
+        kind: torch.dtype = self.sana.proj_out.weight.dtype
+        return kind
+
+    @property
+    def latents(self) -> tuple[int, int, int]:
+        """Channels, rows and columns of a picture's latents."""
+        config = self.sana.config
+        return int(config.in_channels), int(config.sample_size), int(config.sample_size)
+
+    @property
+    def side(self) -> int:
+        """Pixels a side of a picture."""
+        return self.latents[1] * int(self.vae.spatial_compression_ratio)
 
     # --- wiring ------------------------------------------------------------------------------
 

@@ -4,21 +4,16 @@ import time
 
 import pytest
 import torch
-from tests.runtime import next_release
+from tests.tiny import next_release
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from sightline_runtime.errors import ModelError
-from sightline_runtime.models import blip3o_next, checkpoint
+from sightline_runtime.models import blip3o_next, release_next
 
 
-def built(folder, *, tied=True):
+def built(folder):
     """The tiny release as it is loaded: built without memory, filled, settled."""
-    tensors = checkpoint.find(folder)
-    config = blip3o_next.read_config(next_release.config(tied=tied), tensors.shapes, next_release.PARTS)
-    with torch.device("meta"):
-        model = blip3o_next.Blip3oNext(config)
-    checkpoint.fill(model, tensors, model.ours, tied=model.tied)
-    return model.settle("cpu")
+    return release_next.load(release_next.find(folder), device="cpu", dtype=torch.float32)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +59,7 @@ def test_weights_arrive_where_they_belong(model):
 @pytest.mark.parametrize("tied", [True, False])
 def test_the_backbone_equals_the_librarys(tmp_path, tied):
     """Logits from a loaded model are those of Qwen3 itself, positions and tied head included."""
-    model = built(next_release.write(tmp_path, tied=tied), tied=tied)
+    model = built(next_release.write(tmp_path, tied=tied))
     stored = next_release.state(tied=tied)
     stored.setdefault("lm_head.weight", stored["model.embed_tokens.weight"])
     qwen = Qwen3ForCausalLM(Qwen3Config(**next_release.QWEN, tie_word_embeddings=tied)).eval()
