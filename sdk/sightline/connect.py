@@ -5,7 +5,8 @@ a host that only talks to a server never needs torch.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
@@ -26,6 +27,7 @@ from sightline_runtime.protocol import (
 )
 
 if TYPE_CHECKING:
+    from sightline_runtime.engine.placement import Wish
     from sightline_runtime.models.catalogue import Model
 
 DEFAULT_MODEL = "embedded"
@@ -33,36 +35,56 @@ DEFAULT_MODEL = "embedded"
 Step = Callable[[str, int, int], None]
 Show = Callable[[str, int, int, float, Mapping[str, float]], None]
 
-_shared: dict[tuple[str, str], Runtime] = {}
+Name = str | Path | Sequence[str | Path]
+
+_shared: dict[tuple[object, ...], Runtime] = {}
 _lock = threading.Lock()
 
 
-def load(name: str | Path = DEFAULT_MODEL, *, device: str = "auto") -> Runtime:
-    """Load a model by name ("embedded") or from a model folder.
+def load(
+    name: Name = DEFAULT_MODEL,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    memory: str | int | None = None,
+    quantize: Literal["int8", "int4"] | None = None,
+    revision: str | None = None,
+    offline: bool = False,
+) -> Runtime:
+    """Load a model: by name ("embedded", "blip3o-8b", …), hub id, folder, or list of files.
 
-    `device` is "auto" (an accelerator if there is one), "cpu", "cuda" or "mps".
-    The same model on the same device is loaded once per process, and again after
-    it was closed. Raises ModelError if the files are missing or damaged, InputError
-    for an unknown name or a device that is not there.
+    `sightline models` lists the names. A model of the hub is fetched once, with a bar
+    of progress; `revision` pins a branch, tag or commit, `offline` forbids the network.
+    `device` is "auto" (an accelerator if there is one), "cpu", "cuda" or "mps"; `dtype`
+    "auto", "bfloat16", "float16" or "float32". A large model is placed so that it fits
+    the device, or `memory` ("16GB"): parts may be moved in by groups, the backbone held
+    in fewer bits (`quantize` says which); `info.placement` tells what was picked. The
+    same model loaded alike is loaded once per process, and again after it was closed.
+    Raises ModelError if files are missing, damaged or do not fit the device,
+    NotFoundError for an unknown name, InputError for an option that cannot be.
     """
     try:
         import sightline_runtime.engine.local  # noqa: F401 - whether it can be
+        from sightline_runtime.engine.placement import Wish, parse_memory
+        from sightline_runtime.models.gathered import gathered
     except ImportError as error:
         raise ModelError(
             f"a local model needs a package that is not installed: {error.name}",
             hint="pip install 'sightline[local]'",
         ) from error
-    device = _device(device)
-    folder = _folder(name)
-    key = (str(folder.resolve()), device)
-    with _lock:
-        if key not in _shared:
-            _shared[key] = _opened(folder, device, key)
-        return _shared[key]
+    if quantize not in (None, "int8", "int4"):
+        raise InputError(f"quantize is {quantize!r}", hint="use int8, int4, or leave it out")
+    bits: Literal[8, 4] | None = None if quantize is None else 8 if quantize == "int8" else 4
+    wish = Wish(_device(device), dtype, bits, parse_memory(memory))
+    if isinstance(name, (str, Path)):
+        folder = _folder(name, revision=revision, offline=offline)
+        return _once((str(folder.resolve()), wish), folder, wish)
+    with gathered(name) as folder:
+        return _once((tuple(str(Path(file).resolve()) for file in name), wish), folder, wish)
 
 
-def _opened(folder: Path, device: str, key: tuple[str, str]) -> Runtime:
-    """The engine on a model; once it is closed nobody else is given it."""
+def _once(key: tuple[object, ...], folder: Path, wish: "Wish") -> Runtime:
+    """The engine on a model, if it is not there yet; once it is closed nobody else is given it."""
     from sightline_runtime.engine import families, local
 
     class Shared(local.LocalRuntime):
@@ -72,7 +94,10 @@ def _opened(folder: Path, device: str, key: tuple[str, str]) -> Runtime:
                     del _shared[key]
             super().close()
 
-    return Shared(families.load(folder, device=device))
+    with _lock:
+        if key not in _shared:
+            _shared[key] = Shared(families.load(folder, wish))
+        return _shared[key]
 
 
 def _device(asked: str) -> str:
@@ -89,16 +114,40 @@ def _device(asked: str) -> str:
     return asked
 
 
-def _folder(name: str | Path) -> Path:
-    from sightline_runtime.engine import families
+def _folder(name: str | Path, *, revision: str | None = None, offline: bool = False) -> Path:
+    from sightline_runtime.models import hub
 
-    folder = families.embedded_folder() if name == DEFAULT_MODEL else Path(name)
-    if not folder.is_dir():
-        raise InputError(
-            f"there is no model named {str(name)!r}, nor a folder of that name",
-            hint=f"use {DEFAULT_MODEL!r} or the path of a folder that holds config.json",
-        )
-    return folder
+    with downloading() as step:
+        return hub.resolve(name, revision=revision, offline=offline, progress=step)
+
+
+@contextmanager
+def downloading() -> Iterator[Step]:
+    """A bar of bytes on standard error, from the first byte on."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TaskID,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    tasks: list[TaskID] = []
+
+    def step(what: str, done: int, total: int) -> None:
+        if not tasks:
+            tasks.append(bar.add_task(what, total=total))
+            bar.start()
+        bar.update(tasks[0], completed=done, total=total)
+
+    try:
+        yield step
+    finally:
+        bar.stop()
 
 
 class Lazy:
@@ -213,11 +262,9 @@ def models() -> "list[tuple[Model, Path | None]]":
     return [(model, hub.located(model)) for model in catalogue.CATALOGUE.values()]
 
 
-def fetch(name: str, *, revision: str | None = None, step: Step | None = None) -> Path:
-    """Fetch a model of the hub as far as it is not here; gives its folder. `step` is told bytes."""
-    from sightline_runtime.models import hub
-
-    return hub.resolve(name, revision=revision, progress=step)
+def fetch(name: str, *, revision: str | None = None) -> Path:
+    """Fetch a model of the hub as far as it is not here, with a bar of progress; gives its folder."""
+    return _folder(name, revision=revision)
 
 
 def convert(

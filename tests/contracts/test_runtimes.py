@@ -5,13 +5,14 @@ from tests.contracts.runtime_suite import CHECKS
 
 from sightline_runtime.engine import families
 from sightline_runtime.engine.local import LocalRuntime
+from sightline_runtime.engine.placement import Wish
 from sightline_runtime.testing import FakeRuntime, FaultyRuntime
 
 
 @pytest.fixture(scope="module")
 def local(tiny_folder):
     """The torch engine on a tiny model."""
-    runtime = LocalRuntime(families.load(tiny_folder))
+    runtime = LocalRuntime(families.load(tiny_folder, Wish()))
     yield runtime
     runtime.close()
 

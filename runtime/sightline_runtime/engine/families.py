@@ -1,23 +1,75 @@
 """From a model folder to a served model: which family it is, by its config.json."""
 
-from importlib import resources
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sightline_runtime.engine.embedded import Embedded
+from sightline_runtime.engine.placement import Wish
 from sightline_runtime.engine.served import Served
-from sightline_runtime.errors import ModelError
+from sightline_runtime.errors import InputError, ModelError
+from sightline_runtime.models import blip3o_next, catalogue, convert
+from sightline_runtime.models.release import read_json
 
 
-def load(folder: Path, *, device: str = "cpu") -> Served:
-    """Load a model folder of any family on a device; raises ModelError if it is no model."""
-    return Embedded(folder, device=device)
+@dataclass(frozen=True)
+class Family:
+    """Models of one architecture: what they are, how their config.json is known, what loads them."""
+
+    name: str
+    known: Callable[[Mapping[str, Any]], bool]
+    load: Callable[[Path, Wish], Served]
 
 
-def embedded_folder() -> Path:
-    """Where the shipped model lies."""
-    folder = Path(str(resources.files("sightline_runtime") / "embedded"))
-    if not (folder / "config.json").exists():
-        raise ModelError(
-            "the embedded model is not in this installation", hint="install sightline again from a wheel"
+def _embedded(folder: Path, wish: Wish) -> Served:
+    from sightline_runtime.engine.embedded import Embedded
+
+    if wish != Wish(wish.device):
+        raise InputError(
+            f"{folder.name} is a small model that computes in float32 and fits anywhere",
+            hint="leave dtype, memory and quantize out",
         )
-    return folder
+    return Embedded(folder, device=wish.device)
+
+
+def _converted(folder: Path, wish: Wish) -> Served:
+    with convert.opened(folder) as own:
+        return _embedded(own, wish)
+
+
+def _blip3o(folder: Path, wish: Wish) -> Served:
+    from sightline_runtime.engine import blip3o
+
+    return blip3o.Served(folder, wish)
+
+
+def _blip3o_next(folder: Path, wish: Wish) -> Served:
+    from sightline_runtime.engine import blip3o_next
+
+    return blip3o_next.Served(folder, wish)
+
+
+FAMILIES = (
+    Family("embedded", lambda data: "family" in data, _embedded),
+    Family("embedded in the released layout", lambda data: convert.is_converted(dict(data)), _converted),
+    Family("blip3o_next", blip3o_next.is_next, _blip3o_next),
+    Family("blip3o", lambda data: str(data.get("model_type")).startswith("blip3o"), _blip3o),
+)
+"""The first that knows a config.json loads its folder."""
+
+
+def load(folder: Path, wish: Wish) -> Served:
+    """Load a model folder of any family; raises ModelError if it is none, or not whole."""
+    if pickles := catalogue.pickles_only([path.name for path in folder.iterdir()]):
+        raise ModelError(
+            f"{folder} holds its weights only in {', '.join(pickles)}", hint=catalogue.HOW_TO_CONVERT
+        )
+    data = read_json(folder / "config.json")
+    for family in FAMILIES:
+        if family.known(data):
+            return family.load(folder, wish)
+    raise ModelError(
+        f"{folder / 'config.json'} is of no family that is known here: its model_type is "
+        f"{data.get('model_type')!r}; known are {', '.join(family.name for family in FAMILIES)}",
+        hint="give the folder of a BLIP3-o release, or of a model that this project has trained",
+    )

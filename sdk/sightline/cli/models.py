@@ -3,14 +3,12 @@
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
 from sightline import connect
@@ -21,7 +19,9 @@ if TYPE_CHECKING:
 
 def models(
     fetch: Annotated[str | None, typer.Option(help="fetch this model: a name or a hub id, org/name")] = None,
-    revision: Annotated[str | None, typer.Option(help="branch, tag or commit to fetch")] = None,
+    revision: Annotated[
+        str | None, typer.Option(help="branch, tag or commit to fetch; main looks for news")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """List the models that have a name, with size, memory, licences and place; or fetch one."""
@@ -39,8 +39,7 @@ def models(
 
 
 def _fetch(name: str, revision: str | None, as_json: bool) -> None:
-    with _downloading() as step:
-        folder = connect.fetch(name, revision=revision, step=step)
+    folder = connect.fetch(name, revision=revision)
     if as_json:
         _print_json({"model": name, "folder": str(folder)})
     else:
@@ -49,19 +48,6 @@ def _fetch(name: str, revision: str | None, as_json: bool) -> None:
 
 def _print_json(data: dict[str, object]) -> None:
     sys.stdout.write(json.dumps(data) + "\n")
-
-
-@contextmanager
-def _downloading() -> Iterator[connect.Step]:
-    """A bar of bytes on standard error."""
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("download", total=None)
-
-        def step(_: str, done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        yield step
 
 
 def described(model: "Model", folder: Path | None) -> dict[str, object]:

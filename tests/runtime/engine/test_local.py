@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from sightline_runtime.engine import families, noise
 from sightline_runtime.engine.local import LocalRuntime
+from sightline_runtime.engine.placement import Wish
 from sightline_runtime.errors import DeadlineError, EngineError, InputError
 from sightline_runtime.protocol import (
     DecodeRequest,
@@ -51,7 +52,7 @@ def test_gumbel_noise_samples_by_probability():
 @pytest.fixture
 def local(tiny_folder):
     """An engine of its own, closed afterwards."""
-    runtime = LocalRuntime(families.load(tiny_folder))
+    runtime = LocalRuntime(families.load(tiny_folder, Wish()))
     yield runtime
     runtime.close()
 
@@ -71,7 +72,7 @@ def test_a_deadline_stops_the_work(local):
 
 def test_a_closed_runtime_says_so(tiny_folder):
     """Calls after close are one clear error; closing twice is harmless."""
-    runtime = LocalRuntime(families.load(tiny_folder))
+    runtime = LocalRuntime(families.load(tiny_folder, Wish()))
     runtime.close()
     runtime.close()
     with pytest.raises(EngineError, match="closed"):
