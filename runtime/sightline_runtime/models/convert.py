@@ -13,7 +13,7 @@ no name for (projector, connector, feature statistics) stands under `model.` wit
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -81,7 +81,7 @@ def _swapped(name: str, before: int, after: int) -> str | None:
 # --- which layout ----------------------------------------------------------------------------
 
 
-def is_converted(config: dict[str, Any]) -> bool:
+def is_converted(config: Mapping[str, object]) -> bool:
     """Whether a config.json is that of one of our models in the released layout."""
     return isinstance(config.get("sightline"), dict)
 

@@ -10,8 +10,9 @@ import os
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
@@ -29,7 +30,8 @@ class Repo:
     @property
     def commit(self):
         """The commit of the files as they are."""
-        return hashlib.sha1(repr(sorted(self.files.items())).encode()).hexdigest()
+        named = sorted((name, etag(data)) for name, data in self.files.items())
+        return hashlib.sha1(repr(named).encode()).hexdigest()
 
     def size(self, file):
         """The size that the listing gives."""
@@ -55,6 +57,7 @@ class Hub:
         ]
 
 
+@cache
 def etag(data):
     """The name of a blob."""
     return hashlib.sha256(data).hexdigest()
@@ -65,6 +68,11 @@ class Answers(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     hub: Hub
+
+    def handle(self):
+        """Answer until the client goes, in whatever way."""
+        with suppress(ConnectionError):
+            super().handle()
 
     def log_message(self, *_):
         """Say nothing."""
