@@ -7,8 +7,9 @@ import pytest
 from tests.contracts import runtime_suite
 from tests.tiny import next_release
 
-from sightline_runtime.engine.blip3o_next import Served
+from sightline_runtime.engine import families
 from sightline_runtime.engine.local import LocalRuntime
+from sightline_runtime.engine.placement import Wish
 from sightline_runtime.errors import InputError
 from sightline_runtime.protocol import (
     DecodeRequest,
@@ -29,7 +30,8 @@ ASK = (Message("user", (ImageSlot(0), "make it blue")),)
 @pytest.fixture(scope="module")
 def runtime(tmp_path_factory):
     """The engine on a tiny checkpoint."""
-    opened = LocalRuntime(Served(next_release.write(tmp_path_factory.mktemp("release") / "tiny-next")))
+    folder = next_release.write(tmp_path_factory.mktemp("release") / "tiny-next")
+    opened = LocalRuntime(families.load(folder, Wish()))
     yield opened
     opened.close()
 
@@ -129,7 +131,7 @@ def test_an_answer_holds_no_picture_tokens(runtime):
 def test_without_a_tokenizer_it_only_draws(tmp_path):
     """A release that leaves TA-Tok out draws, and says that it cannot look."""
     folder = next_release.write(tmp_path / "blind", tokenizer=False, tied=False)
-    runtime = LocalRuntime(Served(folder))
+    runtime = LocalRuntime(families.load(folder, Wish()))
     assert runtime.info.capabilities == {"generate"}
     for ask in (
         lambda: runtime.embed_images(EmbedRequest((PICTURE,))),
@@ -139,6 +141,22 @@ def test_without_a_tokenizer_it_only_draws(tmp_path):
         with pytest.raises(InputError, match="no picture tokenizer"):
             ask()
     runtime.close()
+
+
+def test_in_bfloat16_it_draws_and_paints_too(tmp_path):
+    """Half the bytes: features stay float32, and the info and the fingerprint say so."""
+    folder = next_release.write(tmp_path / "half")
+    runtime, plain = (
+        LocalRuntime(families.load(folder, Wish(dtype=dtype))) for dtype in ("bfloat16", "float32")
+    )
+    edited = drawn(runtime, (1,), ASK, (PICTURE,), steps=2)[0]
+    assert edited.dtype == np.float32
+    assert painted(runtime, edited).shape == (64, 64, 3)
+    assert runtime.generate_text(TextRequest(ASK, (PICTURE,), max_tokens=2)).result().usage.image_tokens == 16
+    assert runtime.info.dtype == "bfloat16"
+    assert runtime.info.fingerprint != plain.info.fingerprint
+    runtime.close()
+    plain.close()
 
 
 @pytest.mark.parametrize(
