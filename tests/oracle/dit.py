@@ -95,6 +95,7 @@ class DiT(nn.Module):
 
     def __init__(self, config):
         super().__init__()
+        self.config = config
         width, time_width = config.width, min(config.width, 1024)
         self.patch_embedder = LuminaPatchEmbed(
             patch_size=1, in_channels=config.channels + config.source_channels, embed_dim=width

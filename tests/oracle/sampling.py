@@ -11,14 +11,18 @@ import torch.nn.functional as F
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 
 
-def sample(dit, condition, noise, *, steps, guidance, shift=1.0):
-    """Noise (b, c, g, g) → features of the same shape, conditions (b, m, z)."""
+def sample(dit, condition, noise, *, steps, guidance, shift=1.0, integer=True):
+    """Noise (b, c, g, g) → features of the same shape, for conditions (b, m, z).
+
+    `integer` is False for networks that see the timestep as it is: the embedded one, SANA.
+    """
     scheduler = FlowMatchEulerDiscreteScheduler(shift=shift)
     scheduler.set_timesteps(steps, sigmas=np.linspace(1.0, 1 / steps, steps))
     both = torch.cat([torch.zeros_like(condition), condition])
     latents = noise
     for t in scheduler.timesteps:
-        v0, v = dit(latents.repeat(2, 1, 1, 1), t.to(torch.long).repeat(len(both)), both).chunk(2)
+        shown = (t.to(torch.long) if integer else t).repeat(len(both))
+        v0, v = dit(latents.repeat(2, 1, 1, 1), shown, both).chunk(2)
         latents = scheduler.step(v0 + guidance * (v - v0), t, latents).prev_sample
     return latents
 

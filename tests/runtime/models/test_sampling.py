@@ -1,4 +1,6 @@
-"""Sampling and the training draw, `flow` and `dit` together, against the loops of the public code."""
+"""Sampling and the training draw against the loops of the public code, on the library's scheduler."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +11,9 @@ from hypothesis import strategies as st
 from tests.oracle import dit as oracle_dit
 from tests.oracle import sampling as oracle
 from tests.oracle.compare import error, numbers, scatter
+from tests.oracle.embedded import velocity
 
-from sightline_runtime.models import flow
+from sightline_runtime.models import flow, sampling
 from sightline_runtime.models.dit import DiT, DiTConfig
 
 CONFIG = DiTConfig(
@@ -49,23 +52,54 @@ def test_levels_and_timesteps_are_the_schedulers_own(steps, shift):
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 12), st.floats(0, 6), SHIFTS, st.integers(1, 3), st.integers(0, 99))
 def test_features_are_sampled_as_the_public_code_samples_them(both, steps, guidance, shift, rows, seed):
-    """A condition prepared once, the null row shared: the same features as the plain loop."""
+    """A condition prepared once, and the released schedule: the same features as the plain loop."""
     plain, model = both
     noise, condition = numbers(rows, 6, 3, 3, seed=seed), numbers(rows, 4, 20, seed=seed + 1)
-    levels = flow.sigmas(steps, shift)
-    times = torch.tensor(flow.timesteps(levels, integer=True))
+    schedule = flow.schedule(steps, shift=shift, integer=True)
     with torch.no_grad():
-        prepared = model.prepare(torch.cat([torch.zeros_like(condition), condition]))
-
-        def velocity(latents, index):
-            null, conditional = model(latents.repeat(2, 1, 1), times[index].expand(2 * rows), prepared).chunk(
-                2
-            )
-            return flow.guided(null, conditional, guidance)
-
-        *_, found = flow.euler(velocity, tokens(noise), levels)
+        *_, found = sampling.sample(model, condition, tokens(noise), schedule=schedule, guidance=guidance)
         expected = oracle.sample(plain, condition, noise, steps=steps, guidance=guidance, shift=shift)
     assert error(found, tokens(expected)) < 1e-5
+
+
+@pytest.mark.parametrize("predicts", ["velocity", "features"])
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+@settings(max_examples=8, deadline=None)
+@given(
+    st.integers(1, 6), st.booleans(), st.lists(st.integers(1, 4), min_size=1, max_size=3), st.integers(0, 99)
+)
+def test_edits_and_padded_conditions_are_sampled_as_plain_loops_do(
+    predicts, guidance, steps, edits, filled, seed
+):
+    """The embedded form: a source picture beside the latents, a mask, no null row at guidance 1."""
+    config = replace(CONFIG, source_channels=6, predicts=predicts)
+    plain = scatter(oracle_dit.DiT(config), seed)
+    model = DiT(config).eval()
+    model.load_state_dict(plain.state_dict())
+    rows, longest = len(filled), max(filled)
+    noise, source = numbers(rows, 6, 3, 3, seed=seed), numbers(rows, 6, 3, 3, seed=seed + 1)
+    condition = numbers(rows, longest, 20, seed=seed + 2)
+    mask = torch.arange(longest) < torch.tensor(filled)[:, None]
+    with torch.no_grad():
+        *_, found = sampling.sample(
+            model,
+            condition,
+            tokens(noise),
+            schedule=flow.schedule(steps),
+            guidance=guidance,
+            mask=mask,
+            source=tokens(source) if edits else None,
+        )
+        twice, whole = (None if not edits else source.repeat(2, 1, 1, 1)), mask.repeat(2, 1)
+        expected = oracle.sample(
+            lambda x, t, z: velocity(plain, x, t, z, twice, whole),
+            condition,
+            noise,
+            steps=steps,
+            guidance=guidance,
+            integer=False,
+        )
+    assert error(found, tokens(expected)) < 3e-5  # six guided steps magnify what one pass leaves
 
 
 @settings(max_examples=50, deadline=None)
