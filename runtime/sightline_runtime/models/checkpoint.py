@@ -69,7 +69,7 @@ def _listed(folder: Path) -> list[Path]:
 def _indexed(folder: Path, index: Path) -> Tensors:
     try:
         places = {str(k): str(v) for k, v in json.loads(index.read_text())["weight_map"].items()}
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{index} is not an index of shards: {error!r}", hint=_AGAIN) from error
     shards = sorted(set(places.values()))
     missing = [shard for shard in shards if Path(shard).name != shard or not (folder / shard).is_file()]

@@ -1,0 +1,187 @@
+"""Checkpoints in the released layout through the public door: `sl.load`, then a session unchanged."""
+
+import json
+import shutil
+
+import pytest
+from PIL import Image
+from tests.tiny import release as tiny
+
+import sightline as sl
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A tiny checkpoint as BLIP3-o 8B is released."""
+    at = tmp_path_factory.mktemp("hub") / "tiny-blip3o"
+    tiny.write(at, tower=True)
+    return at
+
+
+@pytest.fixture
+def copy(folder, tmp_path):
+    """A copy of it to damage."""
+    return shutil.copytree(folder, tmp_path / "copy")
+
+
+def work(runtime):
+    """A whole session: draw, look, edit, branch, replay."""
+    with sl.Session(runtime=runtime, seed=3) as s:
+        drawn = s.generate("a red star", steps=2)
+        said = s.understand(drawn.image, "what is it ?", max_tokens=3)
+        asked = s.understand(drawn.image, "is it red ?", choices=("yes", "no"))
+        edited = s.edit(drawn.image, "make the star blue", steps=2)
+        assert s.replay().same
+        return drawn, said, asked, edited
+
+
+def test_a_session_runs_on_it_unchanged(folder):
+    """Look, draw and edit give typed results; replaying gives the same bytes."""
+    runtime = sl.load(folder)
+    drawn, said, asked, edited = work(runtime)
+    assert drawn.image.size == edited.image.size == (16, 16)
+    assert isinstance(said.text, str)
+    assert sum(asked.probabilities.values()) == pytest.approx(1)
+    assert "float32 on cpu" in runtime.info.placement
+    runtime.close()
+
+
+def test_a_list_of_files_is_a_model(folder, tmp_path):
+    """Weights may lie elsewhere than the configuration."""
+    away = tmp_path / "elsewhere"
+    away.mkdir()
+    files = []
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        if path.parent == folder and path.suffix == ".safetensors":
+            path = shutil.copy(path, away / path.name)
+        files.append(path)
+    named = sl.load(folder)
+    listed = sl.load(files)
+    assert listed.info.fingerprint == named.info.fingerprint
+    assert sl.load(files) is listed
+    listed.close()
+    named.close()
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [(["nowhere/config.json"], "no such files"), ([__file__], "none of the 1 files is a config.json")],
+)
+def test_a_list_that_is_no_model_is_refused(files, told):
+    """What is missing is named."""
+    with pytest.raises(sl.InputError, match=told):
+        sl.load(files)
+
+
+def test_precision_is_a_choice(folder):
+    """bfloat16 and 8 bits load from the same files, and say so; they are other models to the cache."""
+    full = sl.load(folder)
+    half = sl.load(folder, dtype="bfloat16")
+    small = sl.load(folder, dtype="float32", quantize="int8")
+    assert half.info.dtype == "bfloat16"
+    assert "8 bits" in small.info.placement
+    assert len({r.info.fingerprint for r in (full, half, small)}) == 3
+    for runtime in (full, half, small):
+        work(runtime)
+        runtime.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"memory": "10"}, "memory is"),
+        ({"quantize": "int3"}, "quantize is"),
+        ({"dtype": "float99"}, "dtype is"),
+        ({"device": "abacus"}, "no device"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(folder, options, told):
+    """Before any weight is read."""
+    with pytest.raises(sl.InputError, match=told):
+        sl.load(folder, **options)
+
+
+def test_the_embedded_model_needs_no_placing():
+    """Options for large models are refused for the small one, not ignored."""
+    with pytest.raises(sl.InputError, match="float32"):
+        sl.load("embedded", quantize="int8")
+
+
+def test_too_little_memory_says_the_least_that_would_do(folder):
+    """Nothing is loaded."""
+    with pytest.raises(sl.ModelError, match=r"does not fit 0\.1 GB on cpu: the least"):
+        sl.load(folder, memory="100MB")
+
+
+def without(name):
+    """Take a file or a folder away."""
+
+    def spoil(folder):
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    return spoil
+
+
+def with_text(name, text):
+    """Put something else into a file."""
+    return lambda folder: (folder / name).write_text(text)
+
+
+def cut(folder):
+    """Lose the end of the last shard."""
+    path = folder / "model-00003-of-00003.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def pickled(folder):
+    """Weights as a pickle alone."""
+    for path in folder.glob("*.safetensors*"):
+        path.unlink()
+    (folder / "pytorch_model.bin").write_bytes(b"")
+
+
+DAMAGE = {
+    "missing shard": without("model-00002-of-00003.safetensors"),
+    "truncated shard": cut,
+    "wrong shapes": with_text("config.json", json.dumps(tiny.config() | {"intermediate_size": 64})),
+    "unknown family": with_text("config.json", '{"model_type": "llama"}'),
+    "pickles": pickled,
+    "no tokenizer": without("tokenizer.json"),
+    "no decoder": without("diffusion-decoder"),
+    "no config": without("config.json"),
+    "config of another kind": with_text("config.json", "[1, 2]"),
+}
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("missing shard", r"model-00002-of-00003\.safetensors is not in"),
+        ("truncated shard", r"model-00003-of-00003\.safetensors .* not a whole"),
+        ("wrong shapes", r"gate_proj\.weight \[128, 64\] instead of \[64, 64\]"),
+        ("unknown family", r"of no family .* 'llama'"),
+        ("pickles", r"pytorch_model\.bin"),
+        ("no tokenizer", r"tokenizer\.json"),
+        ("no decoder", r"diffusion-decoder"),
+        ("no config", r"no config\.json"),
+        ("config of another kind", r"config\.json is not a JSON object"),
+    ],
+)
+def test_what_is_wrong_with_a_folder_is_said(copy, what, told):
+    """One ModelError with a hint, and nothing half loaded stays."""
+    DAMAGE[what](copy)
+    with pytest.raises(sl.ModelError, match=told) as caught:
+        sl.load(copy)
+    assert caught.value.hint
+
+
+def test_pictures_of_any_shape_can_be_shown(folder):
+    """Grey, transparent, wide and tiny ones."""
+    runtime = sl.load(folder)
+    pictures = [Image.new("L", (30, 40)), Image.new("RGBA", (9, 5)), Image.new("RGB", (300, 40))]
+    with sl.Session(runtime=runtime, seed=1) as s:
+        for picture in pictures:
+            assert s.understand(picture, "what is it ?", max_tokens=1).text is not None
+            assert s.edit(picture, "paint it red", steps=1).image.size == (16, 16)
+    runtime.close()
