@@ -1,5 +1,7 @@
 """BLIP3-o's components, run by the runtime's own code on a golden case."""
 
+from dataclasses import replace
+
 import torch
 from diffusers import EulerDiscreteScheduler, UNet2DConditionModel
 from tests.golden.case import load_exactly
@@ -24,7 +26,8 @@ def square(tokens, grid):
 def dit(case):
     """The DiT of a case, its sizes read off the weights as for a released checkpoint."""
     shapes = {name: tuple(tensor.shape) for name, tensor in case.weights.items()}
-    config = dit_config(shapes, grid=case.config["input_size"] // case.config["patch_size"])
+    sized = dit_config(shapes, grid=case.config["input_size"] // case.config["patch_size"])
+    config = replace(sized, eps=case.config["norm_eps"])
     assert (config.layers, config.heads, config.kv_heads, config.ffn_width) == tuple(
         case.config[key] for key in ("n_layers", "n_heads", "n_kv_heads", "ffn_inner")
     )
@@ -95,7 +98,7 @@ def clip_tower(case):
         std=(1.0, 1.0, 1.0),
     )
     every = load_exactly(ClipTower(config), case.weights, lambda name: name.removeprefix(TOWER))
-    pooled = ClipTower(type(config)(**{**config.__dict__, "pool": told["pool"]}))
+    pooled = ClipTower(replace(config, pool=told["pool"]))
     pooled.load_state_dict(every.state_dict())
     grid = pooled.config.grid
     return {

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.golden import blip3o, case
+from tests.golden import blip3o, blip3o_next, case
 
 FOLDER = Path(os.environ.get("SIGHTLINE_GOLDEN", Path(__file__).parents[3] / "shared" / "golden"))
-COMPONENTS = blip3o.COMPONENTS
+COMPONENTS = blip3o.COMPONENTS | blip3o_next.COMPONENTS
+MOST = 1e-4
+"""Relative error that no case may exceed, whatever it allows itself."""
 CASES = sorted(FOLDER.glob("*.json")) if FOLDER.is_dir() else []
 
 
@@ -24,11 +26,11 @@ def test_a_directory_of_golden_vectors_holds_some():
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_the_runtime_computes_what_the_reference_computes(path):
-    """Every output of every case is met within the case's tolerance."""
+    """Every output of every case is met within 1e-4, or the case's own tolerance where that is less."""
     told = case.read(path)
     assert told.component in COMPONENTS, f"nothing here computes the component {told.component!r} of {path}"
     with torch.inference_mode():
         found = COMPONENTS[told.component](told)
     assert told.expected.keys() <= found.keys()
     off = {name: case.distance(found[name], expected) for name, expected in told.expected.items()}
-    assert {name: value for name, value in off.items() if value > told.tolerance} == {}
+    assert {name: value for name, value in off.items() if not value <= min(told.tolerance, MOST)} == {}

@@ -5,7 +5,7 @@ the pooled embedding, and the time ids say (height, width, 0, 0, height, width).
 UNet predicts noise; Euler steps over SDXL's noise schedule; guidance against the
 features of a blank prompt. UNet, VAE and scheduler are diffusers' own.
 
-Letters: b pictures, n feature tokens, d feature width, c latent channels, h, w latent sides.
+Letters: b pictures, k 1 or b, n feature tokens, d feature width, c latent channels, h, w latent sides.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ class Painted:
 
 
 def condition(
-    features: Float[Tensor, "b n d"], negative: Float[Tensor, "one n d"] | None, size: tuple[int, int]
+    features: Float[Tensor, "b n d"], negative: Float[Tensor, "k n d"] | None, size: tuple[int, int]
 ) -> Painted:
     """Tell the UNet features and a size (width, height) in pixels; without `negative` it is not guided."""
     width, height = size
@@ -93,7 +93,7 @@ class SdxlDecoder(nn.Module):
     def latents(
         self,
         features: Float[Tensor, "b n d"],
-        negative: Float[Tensor, "one n d"] | None,
+        negative: Float[Tensor, "k n d"] | None,
         noise: Float[Tensor, "b c h w"],
         *,
         steps: int,
