@@ -1,6 +1,7 @@
 """The paper's three designs of drawing: each builds, learns, is saved and loaded, and runs a session."""
 
 import json
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,9 +17,8 @@ from tests.contracts.runtime_suite import (
 )
 
 import sightline as sl
-from sightline_runtime.engine import families
 from sightline_runtime.errors import ModelError
-from sightline_runtime.models import weights
+from sightline_runtime.models import hub, weights
 from sightline_runtime.models.fits import problems
 from sightline_runtime.models.presets import tiny
 from sightline_runtime.models.unified import DESIGN_PARTS, UnifiedConfig
@@ -171,8 +171,7 @@ def test_a_configuration_of_no_design_is_named(design, change, said):
         part, _, name = place.rpartition(".")
         new = replace(getattr(config, part), **{name: value}) if part else value
         config = replace(config, **{part or name: new})
-    with pytest.raises(ValueError, match=said):
-        raise ValueError(next(problems(config), "nothing is wrong"))
+    assert re.search(said, next(problems(config)))
 
 
 @pytest.mark.parametrize("design", DESIGN_PARTS)
@@ -196,7 +195,7 @@ def test_a_folder_without_a_part_is_refused(trained, tmp_path, design):
 
 def test_a_folder_from_before_the_designs_stays_as_it_is():
     """The shipped config.json names no design: it is read as the adopted one and would be written alike."""
-    written = json.loads((families.embedded_folder() / "config.json").read_text())
+    written = json.loads((hub.resolve("embedded") / "config.json").read_text())
     files = written.pop("files")
     config = UnifiedConfig.from_json(written)
     assert files

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from sightline_runtime.engine.families import embedded_folder
 from sightline_runtime.errors import InputError, ModelError
 from sightline_runtime.models import weights
 from sightline_runtime.models import words as w
+from sightline_runtime.models.hub import resolve
 from sightline_runtime.models.words import Words, build
 from sightline_runtime.training import data
 from sightline_runtime.training.optimizer import MuonAdam, orthogonalise, schedule
@@ -66,7 +66,7 @@ def test_a_warm_start_takes_weights_by_name_and_words_by_word(tmp_path):
 def test_a_model_of_another_form_is_no_start(tmp_path):
     """A warm start from other sizes is a ModelError, not a half-filled model."""
     with pytest.raises(ModelError, match="another form"):
-        Trainer(tmp_path / "run", "tiny", start=embedded_folder())
+        Trainer(tmp_path / "run", "tiny", start=resolve("embedded"))
 
 
 def test_another_design_takes_what_understands(tmp_path):
