@@ -255,6 +255,13 @@ def bench(runtime: Runtime) -> Mapping[str, object]:
     return speed.measure(runtime)
 
 
+def bench_released(size: Literal["4b", "8b"]) -> Mapping[str, object]:
+    """Time and memory of a full-size BLIP3-o with random weights, by stage; needs about 30 GB."""
+    from sightline_runtime.bench import released
+
+    return released.full_size(size, _device("auto"))
+
+
 def models() -> "list[tuple[Model, Path | None]]":
     """Every named model, and where it lies whole on this machine, None if it does not; needs no torch."""
     from sightline_runtime.models import catalogue, hub

@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass
 
-import torch
 from safetensors import safe_open
 
 

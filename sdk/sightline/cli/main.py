@@ -282,9 +282,16 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def bench(model: Model = connect.DEFAULT_MODEL, as_json: AsJson = False) -> None:
+def bench(
+    model: Model = connect.DEFAULT_MODEL,
+    random: Annotated[
+        Literal["4b", "8b"] | None,
+        typer.Option(help="instead: a full-size BLIP3-o with random weights, stage by stage"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Measure latency and memory on this machine."""
-    measured = connect.bench(connect.load(model))
+    measured = connect.bench_released(random) if random else connect.bench(connect.load(model))
     say(as_json, measured, json.dumps(measured, indent=1))
 
 
