@@ -1,15 +1,14 @@
 """The family of this project's own small models: one row at a time, plans before drawings."""
 
-import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from sightline_runtime.engine import checks, stages
+from sightline_runtime.engine import checks, stages, writing
 from sightline_runtime.engine.served import Check, Work
 from sightline_runtime.errors import InputError
 from sightline_runtime.models import weights
@@ -28,7 +27,6 @@ from sightline_runtime.protocol import (
     Preview,
     Progress,
     RuntimeInfo,
-    TextDelta,
     TextRequest,
     TextResult,
     Usage,
@@ -85,8 +83,17 @@ class Embedded:
 
         def work(job: Job[TextResult], check: Check) -> TextResult:
             features = None if picture is None else self._model.clip(self._tensor(picture))
-            run = self._scored if tokens else self._written
-            return run(job, check, request, ids, features, tokens, _warnings(unknown))
+            usage = Usage(len(ids), image_tokens=_image_tokens(features))
+
+            def reading() -> stages.Reading:
+                return stages.Reading.of(self._model, ids, features)
+
+            if tokens:
+                result = writing.choose(check, tokens, reading, w.END, usage=usage)
+            else:
+                voice = writing.Voice(self._words.decode, (w.END,))
+                result = writing.answer(job, check, request, reading, voice, usage=usage)
+            return replace(result, warnings=_warnings(unknown))
 
         return work
 
@@ -193,59 +200,7 @@ class Embedded:
     def _tensor(self, pixels: Pixels) -> Tensor:
         return stages.to_tensor(pixels, self._info.image_size[0], self._device)
 
-    # --- writing and drawing -----------------------------------------------------------------
-
-    def _written(
-        self,
-        job: Job[TextResult],
-        check: Check,
-        request: TextRequest,
-        ids: list[int],
-        features: Tensor | None,
-        _: dict[str, list[int]],
-        warnings: tuple[str, ...],
-    ) -> TextResult:
-        started = time.monotonic()
-
-        def tick(token: int) -> None:
-            check()
-            job.emit(TextDelta(self._words.decode([token]) + " "))
-
-        tokens, total, ended = stages.write(
-            self._model,
-            ids,
-            features,
-            limit=request.max_tokens,
-            temperature=request.temperature,
-            seed=request.seed,
-            tick=tick,
-        )
-        usage = Usage(len(ids), len(tokens), _image_tokens(features), 0, _since(started))
-        return TextResult(
-            self._words.decode(tokens), math.exp(total), {}, "stop" if ended else "length", warnings, usage
-        )
-
-    def _scored(
-        self,
-        job: Job[TextResult],
-        check: Check,
-        request: TextRequest,
-        ids: list[int],
-        features: Tensor | None,
-        choices: dict[str, list[int]],
-        warnings: tuple[str, ...],
-    ) -> TextResult:
-        started = time.monotonic()
-        scores = {}
-        start = stages.prefill(self._model, ids, features)
-        for choice, tokens in choices.items():
-            check()
-            scores[choice] = stages.score(self._model, tokens, start)
-        shares = torch.tensor(list(scores.values()), dtype=torch.float64).softmax(0).tolist()
-        probabilities = dict(zip(scores, shares, strict=True))
-        best = max(probabilities, key=lambda choice: probabilities[choice])
-        usage = Usage(len(ids), sum(map(len, choices.values())), _image_tokens(features), 0, _since(started))
-        return TextResult(best, probabilities[best], probabilities, "stop", warnings, usage)
+    # --- planning and drawing ----------------------------------------------------------------
 
     def _given_plans(self, request: FeatureRequest) -> list[list[int]]:
         """The plans that the caller brings, as tokens."""
@@ -264,14 +219,12 @@ class Embedded:
         """What the backbone writes before drawing; empty if it does not plan or finds no end."""
         if not self._model.config.plans:
             return []
-        written, _, ended = stages.write(
-            self._model,
-            ids,
-            features,
+        written, _, ended = writing.write(
+            stages.Reading.of(self._model, ids, features),
+            (w.END,),
             limit=self._model.config.max_plan_tokens,
-            temperature=_PLAN_TEMPERATURE,
-            seed=seed,
-            tick=lambda token: check(),
+            choose=writing.choice(_PLAN_TEMPERATURE, seed),
+            tick=lambda _: check(),
         )
         return written if ended else []
 

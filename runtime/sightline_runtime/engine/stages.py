@@ -1,4 +1,4 @@
-"""The stages of the model, one row at a time: read, write, plan, draw, paint.
+"""The stages of the model, one row at a time: read, draw, paint.
 
 Each function runs the model for one answer or one picture and calls `tick`
 between tokens or denoising steps, where the engine cancels, checks deadlines and
@@ -6,6 +6,7 @@ reports. One row at a time makes a result independent of its neighbours, bit by 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Self
 
 import numpy as np
 import torch
@@ -13,8 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from sightline_runtime.engine import noise
-from sightline_runtime.models import flow
-from sightline_runtime.models import words as w
+from sightline_runtime.models import flow, sampling
 from sightline_runtime.models.backbone import Cache
 from sightline_runtime.models.unified import UnifiedModel
 from sightline_runtime.protocol import Pixels
@@ -39,64 +39,29 @@ def to_pixels(picture: Tensor, size: tuple[int, int] | None = None) -> Pixels:
     return np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BICUBIC))
 
 
-def prefill(model: UnifiedModel, ids: Sequence[int], features: Tensor | None) -> tuple[Tensor, Cache]:
-    """Read a prompt: log-probabilities (v,) of the next word, and the cache."""
-    cache = Cache()
-    tokens = torch.tensor([list(ids)], device=model.feature_mean.device)
-    hidden = model.backbone(model.embed(tokens, features), cache).last[:, -1]
-    return model.backbone.logits(hidden)[0].log_softmax(-1), cache
+class Reading:
+    """A prompt read by the backbone, as `writing` goes on with it."""
 
+    def __init__(self, model: UnifiedModel, scores: Tensor, cache: Cache) -> None:
+        self._model, self.scores, self._cache = model, scores, cache
 
-def advance(model: UnifiedModel, token: int, cache: Cache) -> Tensor:
-    """Read one more token: log-probabilities (v,) of the next."""
-    hidden = model.backbone(
-        model.embed(torch.tensor([[token]], device=model.feature_mean.device)), cache
-    ).last
-    return model.backbone.logits(hidden[0, -1]).log_softmax(-1)
+    @classmethod
+    def of(cls, model: UnifiedModel, ids: Sequence[int], features: Tensor | None) -> Self:
+        """Read a prompt and the picture it shows."""
+        cache = Cache()
+        tokens = torch.tensor([list(ids)], device=model.feature_mean.device)
+        hidden = model.backbone(model.embed(tokens, features), cache).last[:, -1]
+        return cls(model, model.backbone.logits(hidden)[0].log_softmax(-1), cache)
 
+    def advance(self, token: int) -> None:
+        """Read one more token."""
+        ids = torch.tensor([[token]], device=self._model.feature_mean.device)
+        hidden = self._model.backbone(self._model.embed(ids), self._cache).last
+        self.scores = self._model.backbone.logits(hidden[0, -1]).log_softmax(-1)
 
-def write(
-    model: UnifiedModel,
-    ids: Sequence[int],
-    features: Tensor | None,
-    *,
-    limit: int,
-    temperature: float,
-    seed: int,
-    tick: Callable[[int], None],
-) -> tuple[list[int], float, bool]:
-    """Write until the end mark: tokens, their total log-probability, and whether it ended.
-
-    Temperature 0 takes the likeliest word; otherwise words are sampled with
-    noise of (seed, "text", place). `tick` gets each token.
-    """
-    scores, cache = prefill(model, ids, features)
-    written: list[int] = []
-    total = 0.0
-    for place in range(limit):
-        choice = scores
-        if temperature > 0:
-            choice = scores / temperature + torch.from_numpy(
-                noise.gumbel(seed, "text", len(scores), place)
-            ).to(scores)
-        token = int(choice.argmax())
-        total += float(scores[token])
-        if token == w.END:
-            return written, total, True
-        written.append(token)
-        tick(token)
-        scores = advance(model, token, cache)
-    return written, total, False
-
-
-def score(model: UnifiedModel, answer: Sequence[int], start: tuple[Tensor, Cache]) -> float:
-    """The log-probability of a whole answer, end mark included, after a prompt read by `prefill`."""
-    scores, cache = start[0], start[1].fork()
-    total = 0.0
-    for token in answer:
-        total += float(scores[token])
-        scores = advance(model, token, cache)
-    return total + float(scores[w.END])
+    def fork(self) -> Self:
+        """A copy that reads on by itself."""
+        return type(self)(self._model, self.scores, self._cache.fork())
 
 
 def draw(
@@ -133,21 +98,16 @@ def _denoised(
     guidance: float,
 ) -> Iterator[Tensor]:
     """The latents (1, n, d) that each step of a sampling run points at."""
-    tokens, mask = asked
-    rows = 1 if guidance == 1 else 2
-    if rows == 2:
-        tokens, mask = torch.cat([torch.zeros_like(tokens), tokens]), mask.expand(2, -1)
-    condition = model.dit.prepare(tokens, mask)
-    sources = None if source is None else source.expand(rows, -1, -1)
-    levels = flow.sigmas(steps)
-    times = torch.tensor(flow.timesteps(levels, integer=model.config.integer_timesteps), device=tokens.device)
-
-    def velocity(latents: Tensor, index: int) -> Tensor:
-        both = model.dit(latents.expand(rows, -1, -1), times[index].expand(rows), condition, sources)
-        return both if rows == 1 else flow.guided(both[:1], both[1:], guidance)
-
     shape = (1, *model.config.feature_shape)
-    return flow.euler(velocity, torch.from_numpy(noise.normal(seed, "features", shape)).to(tokens), levels)
+    return sampling.sample(
+        model.dit,
+        asked[0],
+        torch.from_numpy(noise.normal(seed, "features", shape)).to(asked[0]),
+        schedule=flow.schedule(steps, integer=model.config.integer_timesteps),
+        guidance=guidance,
+        mask=asked[1],
+        source=source,
+    )
 
 
 def paint(model: UnifiedModel, features: Tensor, *, seed: int, steps: int, tick: Tick) -> Tensor:

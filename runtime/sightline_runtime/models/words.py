@@ -5,6 +5,7 @@ punctuation and common spellings are normalised; a word outside the vocabulary
 becomes `<unk>` and is reported, so that a caller can be told.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,7 +126,7 @@ class Words:
         """The ids alone."""
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
-    def decode(self, ids: list[int]) -> str:
+    def decode(self, ids: Sequence[int]) -> str:
         """Words joined by blanks, special tokens left out."""
         words = [self._tokenizer.id_to_token(index) for index in ids if index >= len(SPECIAL)]
         return " ".join(word for word in words if word)

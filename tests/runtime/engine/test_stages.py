@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.oracle.compare import error, numbers, scatter
 from tests.oracle.embedded import Embedded
 
-from sightline_runtime.engine import noise, stages
+from sightline_runtime.engine import noise, stages, writing
 from sightline_runtime.models.backbone import BackboneConfig
 from sightline_runtime.models.clip import ClipConfig
 from sightline_runtime.models.decoder import DecoderConfig
@@ -87,10 +87,12 @@ def test_words_are_written_as_whole_passes_write_them(config, temperature, looks
     model, ids = built(config, seed), prompt(data, config)
     seen = features_of(config, seed) if looks else None
     with torch.inference_mode():
-        written, total, ended = stages.write(
-            model, ids, seen, limit=6, temperature=temperature, seed=seed, tick=lambda token: None
+        read = stages.Reading.of(model, ids, seen)
+        choose = writing.choice(temperature, seed)
+        written, total, ended = writing.write(
+            read.fork(), (END,), limit=6, choose=choose, tick=lambda _: None
         )
-        answer = stages.score(model, written, stages.prefill(model, ids, seen))
+        answer = writing.score(read, written, END)
         said = [*written, END]
         scores = Embedded(model).scores([*ids, *said], None if seen is None else seen[0])[-len(said) - 1 : -1]
     spoken = len(written) + ended
