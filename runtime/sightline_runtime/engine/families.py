@@ -8,7 +8,7 @@ from typing import Any
 from sightline_runtime.engine.placement import Wish
 from sightline_runtime.engine.served import Served
 from sightline_runtime.errors import InputError, ModelError
-from sightline_runtime.models import blip3o_next, catalogue, convert
+from sightline_runtime.models import blip3o_next, convert
 from sightline_runtime.models.release import read_json
 
 
@@ -60,10 +60,6 @@ FAMILIES = (
 
 def load(folder: Path, wish: Wish) -> Served:
     """Load a model folder of any family; raises ModelError if it is none, or not whole."""
-    if pickles := catalogue.pickles_only([path.name for path in folder.iterdir()]):
-        raise ModelError(
-            f"{folder} holds its weights only in {', '.join(pickles)}", hint=catalogue.HOW_TO_CONVERT
-        )
     data = read_json(folder / "config.json")
     for family in FAMILIES:
         if family.known(data):

@@ -17,9 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from sightline_runtime.errors import ModelError
-
-PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-"""Endings of files that hold pickles."""
+from sightline_runtime.models.catalogue import HOW_TO_CONVERT, pickles_only
 
 _AGAIN = "download or copy the folder again; what is whole is kept"
 
@@ -49,13 +47,8 @@ def find(folder: Path, stem: str = "model") -> Tensors:
                 return _indexed(folder, folder / index)
         if (folder / f"{stem}{variant}.safetensors").is_file():
             return _headers(folder, [folder / f"{stem}{variant}.safetensors"])
-    pickles = sorted(p.name for p in _listed(folder) if p.suffix in PICKLES)
-    if pickles:
-        raise ModelError(
-            f"{folder} holds its weights as pickles ({', '.join(pickles)}), which are never opened: "
-            "opening one can run any code",
-            hint=f"convert them to {stem}.safetensors where you trust them, or get a safetensors release",
-        )
+    if pickles := pickles_only([path.name for path in _listed(folder)]):
+        raise ModelError(f"{folder} holds its weights only in {', '.join(pickles)}", hint=HOW_TO_CONVERT)
     raise ModelError(
         f"{folder} has no weights: neither {stem}.safetensors nor {stem}.safetensors.index.json is there",
         hint="give the folder that the checkpoint was downloaded to",

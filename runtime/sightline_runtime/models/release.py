@@ -146,12 +146,13 @@ def _settle(model: Blip3o, decoder: SdxlDecoder, device: str, moved: frozenset[s
         if module is not None and part not in moved:
             nn.Module.to(module, device)  # transformers' own refuses layers of fewer bits
         elif module is not None:
-            _by_groups(module, torch.device(device))
+            by_groups(module, torch.device(device))
     model.eval()
     decoder.eval()
 
 
-def _by_groups(module: nn.Module, device: torch.device) -> None:
+def by_groups(module: nn.Module, device: torch.device) -> None:
+    """Let a module wait in the host's memory and come to the device layer by layer while it computes."""
     from diffusers.hooks import apply_group_offloading
 
     apply_group_offloading(

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import nn
 
 from sightline_runtime.errors import ModelError
 from sightline_runtime.models import checkpoint
 from sightline_runtime.models.blip3o_next import Blip3oNext, NextConfig, read_config
 from sightline_runtime.models.quantise import quantise
-from sightline_runtime.models.release import read_json
+from sightline_runtime.models.release import by_groups, read_json
 from sightline_runtime.models.tokens import Tokens
 
 _LAYERS = "model.layers."
@@ -92,20 +91,8 @@ def load(
         model, found.tensors, model.ours, device=place, dtype=dtype, tied=model.tied, arrived=shrink
     )
     if away:
-        _come_one_by_one(layers, torch.device(device))
+        by_groups(layers, torch.device(device))
     return model.settle(device)
-
-
-def _come_one_by_one(layers: nn.Module, device: torch.device) -> None:
-    from diffusers.hooks import apply_group_offloading
-
-    apply_group_offloading(
-        layers,
-        onload_device=device,
-        offload_device=torch.device("cpu"),
-        offload_type="leaf_level",
-        use_stream=device.type == "cuda",
-    )
 
 
 def build(config: NextConfig) -> Blip3oNext:

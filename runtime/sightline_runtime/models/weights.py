@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sightline_runtime.errors import ModelError
+from sightline_runtime.models import checkpoint
 from sightline_runtime.models.fits import problems
 from sightline_runtime.models.unified import UnifiedConfig, UnifiedModel
 from sightline_runtime.models.words import Words
@@ -104,7 +105,7 @@ def read(folder: Path) -> tuple[UnifiedConfig, dict[str, Tensor], Words, str]:
         state |= _read_file(folder / name, digest)
     model = _built(config, "meta")  # sizes alone: nothing is computed
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    _compare(expected, {name: tuple(tensor.shape) for name, tensor in state.items()})
+    checkpoint.compare(expected, {name: tuple(tensor.shape) for name, tensor in state.items()})
     words = Words.load(folder / "tokenizer.json")
     if words.size != config.backbone.vocabulary:
         raise ModelError(
@@ -139,14 +140,3 @@ def load(folder: Path, device: str = "cpu") -> tuple[UnifiedModel, Words, str]:
         computes.append(version("diffusers"))
     fingerprint = _digest([digest, *computes])
     return model.to(device).eval(), words, fingerprint
-
-
-def _compare(expected: dict[str, tuple[int, ...]], found: dict[str, tuple[int, ...]]) -> None:
-    missing, extra = sorted(expected.keys() - found), sorted(found.keys() - expected)
-    wrong = [n for n in sorted(expected.keys() & found.keys()) if expected[n] != found[n]]
-    if missing or extra or wrong:
-        raise ModelError(
-            f"the weights do not fit the configuration: missing {missing}, "
-            f"not expected {extra}, of another shape {wrong}",
-            hint=_ONE_MODEL,
-        )

@@ -269,7 +269,7 @@ def wordless(folder):
     ("damage", "said"),
     [
         (renamed, r"unknown names: visual\.merger\.weight"),
-        (resized, r"of another shape \['backbone\.layers\.0"),
+        (resized, r"of another shape: backbone\.layers\.0"),
         (emptied, "does not describe a model"),
         (flipped, "diffusion-decoder/diffusion_pytorch_model.safetensors cannot be used: .*digest differs"),
         (lost, "model-00001-of-00001.safetensors cannot be used: .*No such file"),
