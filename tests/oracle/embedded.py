@@ -54,6 +54,32 @@ class Embedded:
         """One named linear map."""
         return F.linear(x, self.state[name + ".weight"], self.state[name + ".bias"])
 
+    def see(self, picture):
+        """A picture (3, s, s) in 0 … 1 → features (n, d): a windowed token sees its own cell only."""
+        clip, tokens = self.config.clip, []
+        mean, std = (torch.tensor(numbers)[:, None, None] for numbers in (clip.mean, clip.std))
+        for place in range(clip.patches**2):
+            y, x = (clip.stride * step for step in divmod(place, clip.patches))
+            cell = (picture[:, y : y + clip.patch, x : x + clip.patch] - mean) / std
+            tokens.append(self.token(cell))
+        return torch.stack(tokens)
+
+    def token(self, cell):
+        """The feature token (d,) of one cell: post-norm blocks whose attention is a linear map."""
+        clip = self.config.clip
+        conv = self.state["clip.patch_embed.proj.weight"].flatten(1)
+        x = conv @ cell.flatten() + self.state["clip.patch_embed.proj.bias"]
+        for at in (f"clip.blocks.{index}" for index in range(clip.layers)):
+            x = x + self.norm(f"{at}.norm1", self.linear(f"{at}.attn.proj", self.linear(f"{at}.attn.qkv", x)))
+            hidden = F.relu(self.linear(f"{at}.mlp.fc1", x)) ** 2
+            x = x + self.norm(f"{at}.norm2", self.linear(f"{at}.mlp.fc2", hidden))
+        x = self.linear("clip.head", x)
+        return x / x.square().mean().sqrt()
+
+    def norm(self, name, x):
+        """One named layer norm."""
+        return F.layer_norm(x, x.shape, self.state[name + ".weight"], self.state[name + ".bias"], 1e-6)
+
     def row(self, ids, features=None):
         """A prompt's embeddings (p, w); a picture's tokens stand after the first word, the role mark."""
         words = self.state["backbone.embed_tokens.weight"][ids]

@@ -1,5 +1,7 @@
 """The engine's stages against plain loops, on random small models of the embedded form."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -78,6 +80,24 @@ def prompt(data, config):
 def features_of(config, seed):
     """Random features of one picture, (1, n, d)."""
     return numbers(1, config.clip.grid**2, config.clip.output_width, seed=seed)
+
+
+@settings(max_examples=20, deadline=None)
+@given(configs(), st.integers(1, 3), st.integers(0, 99))
+def test_pictures_are_seen_cell_by_cell(config, layers, seed):
+    """The embedded tower, overlapping patches and all, is one cell after the other."""
+    clip = replace(
+        config.clip,
+        layers=layers,
+        windowed=True,
+        normalised=True,
+        position_table=False,
+        activation="squared_relu",
+    )
+    model = built(replace(config, clip=clip), seed)
+    picture = numbers(3, clip.image_size, clip.image_size, seed=seed).sigmoid()
+    with torch.inference_mode():
+        assert error(model.clip(picture[None])[0], Embedded(model).see(picture)) < 1e-5
 
 
 @settings(max_examples=20, deadline=None)
