@@ -20,7 +20,7 @@ def blocks(kind):
 def test_the_example_prints_what_is_shown(tmp_path, monkeypatch, capsys, embedded):
     """The ten lines run as they stand; words are equal, probabilities nearly."""
     monkeypatch.chdir(tmp_path)
-    (program,) = blocks("python")
+    program = blocks("python")[0]
     shown = README.split("It prints:\n```\n")[1].split("```")[0]
     exec(compile(program, "README.md", "exec"), {})
     printed = capsys.readouterr().out

@@ -138,8 +138,8 @@ _MODELS = (
         parts=(
             Part("Qwen3 layers", 440_467_456, "unknown; Qwen3: Apache-2.0", reducible=True),
             Part("Qwen3 embeddings", 222_696_448, "unknown; Qwen3: Apache-2.0"),
-            Part("TA-Tok image tokenizer", 430_000_000, "unknown; SigLIP2: Apache-2.0"),
-            Part("SANA transformer", 1_604_462_752, "unknown; SANA: NVIDIA's own"),
+            Part("TA-Tok image tokenizer", 506_229_664, "unknown; SigLIP2: Apache-2.0"),
+            Part("SANA transformer", 1_604_641_952, "unknown; SANA: NVIDIA's own"),
             Part("DC-AE autoencoder", 312_250_275, "NVIDIA's own"),
         ),
         variants=("BLIP3o/BLIP3o-NEXT-Pretrain", "BLIP3o/BLIP3o-NEXT-GRPO-Geneval"),

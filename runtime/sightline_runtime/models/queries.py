@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from sightline_runtime.models.backbone import BackboneConfig, Cache, DecoderLayer, Hidden, rope
@@ -50,12 +50,14 @@ class Connector(nn.Module):
         self.norm = nn.RMSNorm(width)
 
     def forward(
-        self, states: Float[Tensor, "b m two_d"], mask: Bool[Tensor, "b m"]
+        self, states: Float[Tensor, "b m two_d"], mask: Bool[Tensor, "b m"], places: Int[Tensor, "b m"]
     ) -> Float[Tensor, "b m z"]:
-        """Mix the states of prompt and queries; masked-out tokens are not seen."""
+        """Mix the states of prompt and queries; masked-out tokens are not seen.
+
+        `places` are those that the tokens have without padding.
+        """
         x = self.project(states)
-        positions = torch.arange(x.shape[1], device=x.device).expand(x.shape[:2])
-        angles = rope(positions, self.head_width, 1e4)
+        angles = rope(places, self.head_width, 1e4)
         for layer in self.layers:
             x = layer(x, angles, mask[:, None, None, :], Cache(), 0)
         out: Tensor = self.norm(x)
@@ -76,9 +78,9 @@ class LatentQueries(nn.Module):
         return self.latent_queries.expand(rows, -1, -1)
 
     def condition(
-        self, prompt: Hidden, queries: Hidden, mask: Bool[Tensor, "b p"]
+        self, prompt: Hidden, queries: Hidden, mask: Bool[Tensor, "b p"], places: Int[Tensor, "b q"]
     ) -> tuple[Float[Tensor, "b m z"], Bool[Tensor, "b m"]]:
-        """The DiT's condition tokens and which of them count."""
+        """The DiT's condition tokens and which of them count; `places` are those of the queries."""
         if self.connector is None:
             last = queries.last
             return last, torch.ones(last.shape[:2], dtype=torch.bool, device=last.device)
@@ -86,4 +88,5 @@ class LatentQueries(nn.Module):
         both = [torch.cat([h.last, F.rms_norm(h.middle, h.middle.shape[-1:])], -1) for h in (prompt, queries)]
         states = torch.cat(both, 1)
         whole = torch.cat([mask, mask.new_ones(len(mask), self.config.count)], 1)
-        return self.connector(states, whole), whole
+        words = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
+        return self.connector(states, whole, torch.cat([words, places], 1)), whole

@@ -212,4 +212,4 @@ class UnifiedModel(nn.Module):
         positions = lengths[:, None] + torch.arange(count, device=device)
         asked = self.backbone(self.queries.tokens(len(prompts)), cache, positions, mask[:, None])
         # the role mark and the picture come before the words and know nothing of them
-        return self.queries.condition(prompt, asked, filled & (place > image))
+        return self.queries.condition(prompt, asked, filled & (place > image), positions)

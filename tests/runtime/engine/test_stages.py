@@ -125,6 +125,19 @@ def test_words_are_written_as_whole_passes_write_them(config, temperature, looks
 
 
 @settings(max_examples=20, deadline=None)
+@given(configs(), st.integers(0, 99), st.data())
+def test_a_prompt_tells_the_same_alone_and_beside_a_longer_one(config, seed, data):
+    """Padding moves nothing: every token that counts is what it is in a row of its own."""
+    model = built(config, seed)
+    both = [prompt(data, config), prompt(data, config)]
+    with torch.inference_mode():
+        together, mask = model.condition(both)
+        alone = [model.condition([ids]) for ids in both]
+    for row, (told, counts) in enumerate(alone):
+        assert error(together[row][mask[row]], told[0][counts[0]]) < 1e-5
+
+
+@settings(max_examples=20, deadline=None)
 @given(configs(), st.booleans(), st.integers(0, 99), st.data())
 def test_a_prompt_tells_the_dit_what_one_plain_pass_tells(config, edits, seed, data):
     """Queries on top of a cache, and a mask, instead of one row without those that say nothing."""
