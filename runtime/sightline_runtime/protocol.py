@@ -124,7 +124,7 @@ class DecodeRequest:
 
 @dataclass(frozen=True)
 class EmbedRequest:
-    """Ask for the CLIP features of pictures."""
+    """Ask for the features of pictures, as the model draws them: CLIP features, or VAE latents."""
 
     images: tuple[Pixels, ...]
     deadline: float | None = None
