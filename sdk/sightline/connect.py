@@ -147,7 +147,8 @@ def downloading() -> Iterator[Step]:
     try:
         yield step
     finally:
-        bar.stop()
+        if tasks:  # a bar that was never shown would still print an empty line
+            bar.stop()
 
 
 class Lazy:
