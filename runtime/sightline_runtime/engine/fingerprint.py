@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+from importlib.metadata import version
 
-import torch
+_COMPUTES = ("torch", "transformers", "diffusers")
 
 
 def fingerprint(*content: object) -> str:
-    """Digest JSON-like content together with the version of torch."""
-    told = json.dumps([*content, str(torch.__version__)], sort_keys=True)
+    """Digest JSON-like content together with the versions of the libraries that compute."""
+    told = json.dumps([*content, *map(version, _COMPUTES)], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()

@@ -68,7 +68,7 @@ class Found:
         """A digest of all files that say how the model computes."""
         groups = (self.model, *self.decoder.values())
         paths = {path for group in groups for path in group.files.values()}
-        texts = [self.data] + [
+        texts = [self.data, _cutting(self.folder)] + [
             read_json(self.folder / DECODER / at)
             for at in ("unet/config.json", "vae/config.json", "scheduler/scheduler_config.json")
         ]
@@ -167,12 +167,13 @@ def by_groups(module: nn.Module, device: torch.device) -> None:
 def _pictures(folder: Path) -> "Qwen2VLImageProcessor":
     from transformers import Qwen2VLImageProcessor
 
-    cut = folder / "preprocessor_config.json"
-    return Qwen2VLImageProcessor(**_cutting(read_json(cut) if cut.exists() else {}))
+    return Qwen2VLImageProcessor(**_cutting(folder))
 
 
-def _cutting(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a preprocessor_config.json that say how large pictures are cut."""
+def _cutting(folder: Path) -> dict[str, Any]:
+    """The settings of preprocessor_config.json that say how pictures are cut; none without the file."""
+    path = folder / "preprocessor_config.json"
+    data = read_json(path) if path.exists() else {}
     known = ("min_pixels", "max_pixels", "size", "patch_size", "temporal_patch_size", "merge_size")
     return {key: data[key] for key in known if data.get(key) is not None}
 

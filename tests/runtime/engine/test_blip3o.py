@@ -1,10 +1,12 @@
 """A tiny checkpoint in the released layout, through the engine."""
 
+import json
+
 import numpy as np
 import pytest
 from tests.tiny import release
 
-from sightline_runtime.engine import blip3o
+from sightline_runtime.engine import blip3o, fingerprint
 from sightline_runtime.engine.local import LocalRuntime
 from sightline_runtime.errors import InputError
 from sightline_runtime.protocol import (
@@ -49,6 +51,20 @@ def test_it_says_what_it_is(runtime):
     assert (info.family, info.model, info.feature_shape) == ("blip3o", "tiny-8b", (64, release.FEATURES))
     assert info.image_size == (16, 16)
     assert "embed" in info.capabilities
+
+
+def test_whatever_changes_results_changes_the_fingerprint(tmp_path, monkeypatch):
+    """How pictures are cut, and the libraries that compute; where the folder lies does not."""
+    folder = tmp_path / "first"
+    release.write(folder)
+    first = blip3o.Served(folder).info.fingerprint
+    moved = folder.rename(tmp_path / "moved")
+    assert blip3o.Served(moved).info.fingerprint == first
+    with monkeypatch.context() as patched:
+        patched.setattr(fingerprint, "version", lambda name: "0" if name == "transformers" else "1")
+        assert blip3o.Served(moved).info.fingerprint != first
+    (moved / "preprocessor_config.json").write_text(json.dumps({"min_pixels": 784, "max_pixels": 7840}))
+    assert blip3o.Served(moved).info.fingerprint != first
 
 
 def test_an_answer_streams_and_repeats(runtime):

@@ -158,3 +158,22 @@ def test_files_are_told_apart_by_any_sampled_byte(tmp_path):
     assert checkpoint.sample_digest([moved]) == first
     moved.write_bytes(path.read_bytes()[:-1] + b"\x01")
     assert checkpoint.sample_digest([moved]) != first
+
+
+def test_a_finetuning_of_one_small_tensor_is_another_model(tmp_path):
+    """However large the file is, and wherever the tensor lies in it."""
+    state = {"a": torch.zeros(10**6), "b": torch.zeros(50), "c": torch.zeros(10**6)}
+    save_file(state, tmp_path / "model.safetensors")
+    first = checkpoint.sample_digest([tmp_path / "model.safetensors"])
+    save_file(state | {"b": torch.ones(50)}, tmp_path / "model.safetensors")
+    assert checkpoint.sample_digest([tmp_path / "model.safetensors"]) != first
+
+
+def test_every_byte_of_a_text_counts(tmp_path):
+    """A tokenizer is not sampled but read whole."""
+    path = tmp_path / "tokenizer.json"
+    path.write_bytes(bytes(10**6))
+    first = checkpoint.sample_digest([path])
+    for place in (5000, 500_001, 999_000):
+        path.write_bytes(bytes(place) + b"x" + bytes(10**6 - place - 1))
+        assert checkpoint.sample_digest([path]) != first
