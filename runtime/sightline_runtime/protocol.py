@@ -205,7 +205,8 @@ class RuntimeInfo:
     """What a runtime is and what it can do.
 
     `fingerprint` changes whenever the same request could give another result:
-    it digests the weights, the configuration and the numerics. `placement` says where
+    it digests the weights, the configuration and the numerics. `default_steps` are those of
+    features, `default_decode_steps` those of pixels. `placement` says where
     the parts of a large model were put, and in how many bits.
     """
 
@@ -221,6 +222,7 @@ class RuntimeInfo:
     max_images: int
     default_steps: int
     default_guidance: float
+    default_decode_steps: int
     placement: str = ""
 
 

@@ -41,6 +41,7 @@ def check_info(runtime: Runtime) -> None:
     assert {"understand", "generate", "edit"} <= info.capabilities
     assert info.default_steps >= 1
     assert info.default_guidance >= 0
+    assert info.default_decode_steps >= 1
 
 
 def check_text(runtime: Runtime) -> None:

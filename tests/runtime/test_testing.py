@@ -1,10 +1,12 @@
 """The doubles themselves."""
 
+import numpy as np
 import pytest
 
 from sightline_runtime.errors import EngineError
-from sightline_runtime.protocol import FeatureRequest, Message, TextRequest
+from sightline_runtime.protocol import DecodeRequest, FeatureRequest, Message, TextRequest
 from sightline_runtime.testing import Answer, Drawn, FakeRuntime, FaultyRuntime, ScriptedRuntime, colored
+from sightline_runtime.world import judge
 
 SAY = (Message("user", ("a red star",)),)
 
@@ -30,3 +32,15 @@ def test_faults_happen_as_often_as_asked():
         with pytest.raises(EngineError):
             runtime.generate_text(TextRequest(SAY)).result()
     assert runtime.generate_text(TextRequest(SAY)).result().text
+
+
+def test_one_step_of_decoding_is_coarser_than_the_default(fake):
+    """A draft of the rule-based runtime shows the same scene in larger pixels."""
+    features = fake.generate_features(FeatureRequest(SAY, (1,))).result().features
+    plain, coarse = (
+        fake.decode_features(DecodeRequest(features, (1,), steps=steps)).result().images[0]
+        for steps in (None, 1)
+    )
+    assert not np.array_equal(plain, coarse)
+    assert np.array_equal(coarse[::2, ::2], coarse[1::2, 1::2])
+    assert judge.read(coarse).things[0].color == "red"

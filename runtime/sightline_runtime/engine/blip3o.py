@@ -128,6 +128,7 @@ class Served:
             max_images=_MOST_IMAGES,
             default_steps=STEPS,
             default_guidance=GUIDANCE,
+            default_decode_steps=DECODE_STEPS,
             placement=str(picked),
         )
 

@@ -89,6 +89,7 @@ class Served:
             max_images=self._prompts.most_pictures,
             default_steps=STEPS,
             default_guidance=GUIDANCE,
+            default_decode_steps=STEPS,
             placement=str(picked),
         )
 

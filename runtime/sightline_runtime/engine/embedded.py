@@ -63,6 +63,7 @@ class Embedded:
             max_images=1,
             default_steps=config.default_steps,
             default_guidance=config.default_guidance,
+            default_decode_steps=1 if config.vae else config.decode_steps,
         )
 
     @property
