@@ -93,3 +93,23 @@ def test_a_broken_plugin_is_a_warning(monkeypatch):
     monkeypatch.setattr(boxes, "entry_points", lambda group: [_Entry()])
     with pytest.warns(UserWarning, match="broken"):
         assert "crop" in default_toolbox()
+
+
+def test_a_tool_says_what_it_depends_on():
+    """Neither a tool that uses the model nor one that is stateful is pure."""
+
+    def made(**options):
+        def look(args: FlipArgs, ctx: ToolContext) -> ToolResult:
+            """Look."""
+            return ToolResult()
+
+        return tool(version="1", **options)(look)
+
+    kinds = [made(), made(runtime=True), made(stateful=True), made(runtime=True, stateful=True)]
+    assert [each.pure for each in kinds] == [True, False, False, False]
+    assert [(each.uses_runtime, each.stateful) for each in kinds] == [
+        (False, False),
+        (True, False),
+        (False, True),
+        (True, True),
+    ]

@@ -1,5 +1,7 @@
 """The model tools, over the rule-based runtime."""
 
+import json
+
 import numpy as np
 import pytest
 from tests.conftest import Shelf
@@ -115,3 +117,47 @@ def test_empty_questions_and_choices_are_refused(shelf):
             refused(vision.UnderstandArgs, image=image, question="?", choices=choices), InputError
         )
     assert isinstance(refused(vision.EditArgs, image=image, instruction=" "), InputError)
+
+
+class Watched(FakeRuntime):
+    """Keeps the requests to decode."""
+
+    def __init__(self):
+        super().__init__()
+        self.decoded = []
+
+    def decode_features(self, request):
+        """Note the request and do it."""
+        self.decoded.append(request)
+        return super().decode_features(request)
+
+
+def test_a_decode_seed_and_a_draft_reach_the_decoder_alone():
+    """The features are drawn from the pictures' seeds; only the request to decode differs."""
+    shelf = Shelf(Watched(), seeds=(1, 2))
+    for change in ({}, {"decode_seed": 9}, {"draft": True}):
+        vision.generate.run(vision.GenerateArgs(prompt="a star", n=2, **change), shelf)
+    plain, other, draft = shelf.runtime.decoded
+    assert (plain.seeds, other.seeds, draft.seeds) == ((1, 2), (9, 9), (1, 2))
+    assert (plain.steps, other.steps, draft.steps) == (None, None, 1)
+    for made in (other, draft):
+        assert all(map(np.array_equal, made.features, plain.features))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**53, True, 1.5])
+def test_a_decode_seed_that_json_cannot_hold_is_refused(seed):
+    """A decode seed is a whole number up to 2**53 - 1."""
+    with pytest.raises(ValueError, match="decode_seed"):
+        vision.GenerateArgs(prompt="a star", decode_seed=seed)
+
+
+def test_arguments_that_are_younger_than_the_tool_leave_old_recipes_alone(shelf):
+    """The canonical arguments of a call without them are those of the first release."""
+    from sightline.tree.recipe import canonical, dumps
+
+    old, young = (
+        json.loads(dumps(canonical(vision.GenerateArgs(prompt="a star", **change))))
+        for change in ({}, {"draft": True, "decode_seed": 0})
+    )
+    assert set(old) == {"n", "steps", "guidance", "size", "prompt"}
+    assert set(young) - set(old) == {"draft", "decode_seed"}

@@ -4,14 +4,15 @@
     def crop(args: CropArgs, ctx: ToolContext) -> Picture: ...
 
 Types are checked once, at decoration. A tool is pure (its result follows from
-its arguments alone) unless it says that it uses the runtime.
+its arguments alone) unless it says that it uses the runtime, or that it is
+stateful: that the same call may give something else another time.
 """
 
 import inspect
 import typing
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -43,9 +44,16 @@ class ToolContext(Protocol):
 
 
 class ToolArgs(BaseModel):
-    """The base of argument models: frozen, and no unknown names."""
+    """The base of argument models: frozen, and no unknown names.
+
+    `seeds_ignore` names arguments on which the seeds of a seeded tool do not depend. A
+    field added to a tool that has been released says `exclude_if` it holds its default,
+    so that calls without it keep their recipe.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seeds_ignore: ClassVar[tuple[str, ...]] = ()
 
 
 class ToolUsage(BaseModel):
@@ -101,8 +109,14 @@ class Tool:
     args_model: type[BaseModel]
     result_model: type[ToolResult]
     function: Callable[[BaseModel, ToolContext], ToolResult]
-    pure: bool = True
+    uses_runtime: bool = False
     seeded: bool = False
+    stateful: bool = False
+
+    @property
+    def pure(self) -> bool:
+        """Whether the result follows from the arguments alone, whatever the model."""
+        return not self.uses_runtime and not self.stateful
 
     def run(self, args: BaseModel, ctx: ToolContext) -> ToolResult:
         """Run the tool on checked arguments."""
@@ -114,12 +128,13 @@ class Tool:
 
 
 def tool(
-    *, version: str, runtime: bool = False, seeded: bool = False
+    *, version: str, runtime: bool = False, seeded: bool = False, stateful: bool = False
 ) -> Callable[[Callable[[A, ToolContext], Res]], Tool]:
     """Make a tool of a function `(args: Model, ctx: ToolContext) -> ResultModel`.
 
     `runtime` says that the result depends on the model, `seeded` that it wants
-    one seed a picture. Raises TypeError if the signature is not of that form.
+    one seed a picture, `stateful` that it must run every time: its steps are recorded
+    but never served again. Raises TypeError if the signature is not of that form.
     """
 
     def decorate(function: Callable[[A, ToolContext], Res]) -> Tool:
@@ -136,7 +151,7 @@ def tool(
             raise TypeError(f"{name} needs a docstring: it is what a chatbot reads")
         call = typing.cast(Callable[[BaseModel, ToolContext], ToolResult], function)
         described = inspect.cleandoc(function.__doc__)
-        return Tool(name, version, described, given, gives, call, not runtime, seeded)
+        return Tool(name, version, described, given, gives, call, runtime, seeded, stateful)
 
     return decorate
 

@@ -5,7 +5,7 @@ are shown to the model on white.
 """
 
 import math
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -61,11 +61,30 @@ class Answer(ToolResult):
     probabilities: dict[str, float] = Field(default_factory=dict)
 
 
+_LARGEST_SEED = 2**53 - 1
+"""Seeds among the arguments are JSON numbers, which are exact up to here."""
+_DRAFT = 5
+"""A draft takes one in so many of the decoder's steps: what is there can be told, its edges cannot."""
+
+
 class _Sampling(ToolArgs):
+    seeds_ignore: ClassVar[tuple[str, ...]] = ("n", "size", "decode_seed", "draft")
+
     n: int = Field(default=1, description="how many pictures")
     steps: int | None = Field(default=None, description="denoising steps; more is slower and finer")
     guidance: float | None = Field(default=None, description="classifier-free guidance scale; 1 is off")
     size: tuple[int, int] | None = Field(default=None, description="(width, height) in pixels")
+    decode_seed: int | None = Field(
+        default=None,
+        strict=True,
+        exclude_if=lambda value: value is None,
+        description="seed of the pixels alone: other details of the same picture, the same for each of n",
+    )
+    draft: bool = Field(
+        default=False,
+        exclude_if=lambda value: not value,
+        description="decode in few steps: quick and rough; the same call without it gives the full quality",
+    )
     preview_every: int = Field(
         default=0, exclude=True, description="preview after so many steps; never changes a result"
     )
@@ -80,6 +99,8 @@ class _Sampling(ToolArgs):
             raise InputError(f"guidance is {self.guidance}", hint="use a number of 0 or more; 1 is off")
         if self.size is not None and not all(1 <= edge <= 4096 for edge in self.size):
             raise InputError(f"size is {self.size}", hint="use 1 to 4096 pixels a side")
+        if self.decode_seed is not None and not 0 <= self.decode_seed <= _LARGEST_SEED:
+            raise InputError(f"decode_seed is {self.decode_seed}", hint="use 0 to 2**53 - 1")
         if self.preview_every < 0:
             raise InputError(f"preview_every is {self.preview_every}", hint="use 0 for no previews, or more")
         return self
@@ -190,12 +211,18 @@ def _painted(
     todo = [i for i in range(len(drawn.features)) if not (same and same[i])]
     images, usage = [source] * len(drawn.features), drawn.usage
     if todo:
-        features, seeds = tuple(drawn.features[i] for i in todo), tuple(ctx.seeds[i] for i in todo)
-        painted = ctx.follow(ctx.runtime.decode_features(DecodeRequest(features, seeds, args.size)))
+        features = tuple(drawn.features[i] for i in todo)
+        seeds = tuple(ctx.seeds[i] if args.decode_seed is None else args.decode_seed for i in todo)
+        steps = _draft_steps(ctx) if args.draft else None
+        painted = ctx.follow(ctx.runtime.decode_features(DecodeRequest(features, seeds, args.size, steps)))
         usage += painted.usage
         for index, pixels in zip(todo, painted.images, strict=True):
             images[index] = ctx.save(pixels)
     return tuple(image for image in images if image is not None), ToolUsage.of(usage)
+
+
+def _draft_steps(ctx: ToolContext) -> int:
+    return max(1, ctx.runtime.info.default_decode_steps // _DRAFT)
 
 
 def _differs(before: Pixels, after: npt.NDArray[np.uint8]) -> bool:

@@ -70,8 +70,9 @@ class Executor:
         model = arguments.checked(tool, args, lambda value: self._source(value, sources))
         named = _named(canonical(model))
         identity = ((tool.name, tool.version), named, [image.pixels for image in images_in(model)])
-        fingerprint = "" if tool.pure else self.runtime.info.fingerprint
-        seeds = self._seeds(tool, model, seed, recipe_digest(*identity, (), fingerprint))
+        fingerprint = self.runtime.info.fingerprint if tool.uses_runtime else ""
+        root = recipe_digest(identity[0], _seeding(model), identity[2], (), fingerprint)
+        seeds = self._seeds(tool, model, seed, root)
         recipe = recipe_digest(*identity, seeds, fingerprint)
         return Call(tool, model, named, seeds, recipe, fingerprint, tuple(sources))
 
@@ -247,6 +248,13 @@ def _again(found: Step) -> Step:
     """The step of a call whose work was found."""
     now = time.time()
     return replace(found, started=now, ended=now, usage={}, id="")
+
+
+def _seeding(model: BaseModel) -> Json:
+    """The arguments that seeds follow from: those that change pixels alone do not change what is drawn."""
+    ignored: tuple[str, ...] = getattr(model, "seeds_ignore", ())
+    defaults = {name: type(model).model_fields[name].default for name in ignored}
+    return canonical(model.model_copy(update=defaults))
 
 
 def _named(value: Json) -> Mapping[str, Json]:

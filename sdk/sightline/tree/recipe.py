@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from sightline.errors import InputError
 from sightline_tools.image import Image
@@ -22,17 +23,26 @@ _LARGEST = 2**53 - 1
 
 
 def canonical(value: object) -> Json:
-    """Values of a model as canonical data; fields that cannot change a result are left out."""
+    """Values of a model as canonical data.
+
+    Fields that cannot change a result are left out, and those that a model excludes
+    while they hold a default that is younger than the model.
+    """
     if isinstance(value, Image):
         return {"$image": value.pixels}
     if isinstance(value, BaseModel):
         fields = type(value).model_fields
-        return {name: canonical(getattr(value, name)) for name, info in fields.items() if not info.exclude}
+        held = {name: getattr(value, name) for name, info in fields.items() if not info.exclude}
+        return {name: canonical(item) for name, item in held.items() if not _younger(fields[name], item)}
     if isinstance(value, Mapping):
         return {_text(str(key)): canonical(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [canonical(item) for item in value]
     return _scalar(value)
+
+
+def _younger(info: FieldInfo, value: object) -> bool:
+    return info.exclude_if is not None and info.exclude_if(value)
 
 
 def _scalar(value: object) -> Json:
