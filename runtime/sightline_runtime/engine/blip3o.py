@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -109,6 +108,7 @@ class Served:
         )
         self._model, self._decoder, self._tokens = loaded.model, loaded.decoder, loaded.tokens
         self._pictures, self._device, self._dtype = loaded.pictures, picked.device, picked.dtype
+        self._blank: Tensor | None = None
         config, side = self._model.config, self._decoder.side
         self._start = self._tokens.id("[IMG]")
         self._ends = (self._tokens.id("<|im_end|>"), self._tokens.id("<|endoftext|>"))
@@ -203,8 +203,9 @@ class Served:
                     check()
                     job.emit(Progress("decode", before + done, steps * len(request.features)))
 
-                told = torch.from_numpy(features)[None].to(self._device, self._dtype)
-                images.append(stages.to_pixels(self._painted(told, seed, steps, tick), request.size))
+                told = torch.from_numpy(np.array(features))[None].to(self._device, self._dtype)
+                rows = told, self._negative(check)
+                images.append(stages.to_pixels(self._painted(rows, seed, steps, tick), request.size))
             usage = Usage(diffusion_steps=steps * len(images), seconds=time.monotonic() - started)
             return PixelResult(tuple(images), usage)
 
@@ -227,7 +228,7 @@ class Served:
             for done, picture in enumerate(request.images, 1):
                 check()
                 seen = preprocess.eva_pixels(picture, tower.config.image_size)
-                features.append(tower(seen.to(self._device, self._dtype))[0].float().cpu().numpy())
+                features.append(tower(seen.to(self._device))[0].float().cpu().numpy())
                 job.emit(Progress("embed", done, len(request.images)))
             tokens = self._info.feature_shape[0] * len(features)
             return EmbedResult(
@@ -259,8 +260,9 @@ class Served:
         """Pictures as the vision tower takes them: patches, their grids, and the tokens of each."""
         if not shown:
             return None, None, []
+        whole = [np.array(picture, order="C") for picture in shown]  # not views that torch cannot read
         try:
-            cut = self._pictures(list(shown), return_tensors="pt", input_data_format="channels_last")
+            cut = self._pictures(whole, return_tensors="pt", input_data_format="channels_last")
         except ValueError as error:
             raise InputError(
                 f"a picture cannot be shown to the model: {error}", hint="crop it to a less extreme shape"
@@ -285,20 +287,26 @@ class Served:
             tick(done)
         return latents
 
-    @cached_property
-    def _negative(self) -> Tensor:
+    def _negative(self, check: Check) -> Tensor:
         """The features (1, n, d) of a blank prompt from a fixed key, once per model."""
+        if self._blank is not None:
+            return self._blank
         ids = [*self._tokens.ids(prompts.BLANK), self._start]
         prompt = _Prompt(torch.tensor([ids], device=self._device), None, None, 0)
         start = noise.normal(_NEGATIVE_SEED, "negative", (1, *self._info.feature_shape))
-        return self._sampled(self._condition(prompt), start, STEPS, GUIDANCE, lambda _: None)
+        condition = self._condition(prompt)
+        self._blank = self._sampled(condition, start, STEPS, GUIDANCE, lambda _: check())
+        return self._blank
 
-    def _painted(self, features: Tensor, seed: int, steps: int, tick: Callable[[int], None]) -> Tensor:
+    def _painted(
+        self, told: tuple[Tensor, Tensor], seed: int, steps: int, tick: Callable[[int], None]
+    ) -> Tensor:
+        """A picture (1, 3, side, side) of features, guided away from the negative ones beside them."""
         decoder = self._decoder
         side = decoder.side // decoder.scale
         shape = (1, int(decoder.unet.config.in_channels), side, side)
         latents = torch.from_numpy(noise.normal(seed, "pixels", shape)).to(self._device)
-        painted = decoder.latents(features, self._negative, latents, steps=steps, guidance=DECODE_GUIDANCE)
+        painted = decoder.latents(*told, latents, steps=steps, guidance=DECODE_GUIDANCE)
         for done, latents in enumerate(painted, 1):  # noqa: B007 - the last one stays
             tick(done)
         return decoder.pixels(latents)

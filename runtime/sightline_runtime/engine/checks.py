@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from sightline_runtime.errors import InputError
 from sightline_runtime.protocol import DecodeRequest, ImageSlot, Message, Pixels, TextRequest
 
@@ -36,6 +38,10 @@ def decode(request: DecodeRequest, shape: tuple[int, int], steps: int) -> None:
             raise InputError(
                 f"features have the shape {features.shape}, the model's are {shape}",
                 hint="decode features with the model that made them",
+            )
+        if not (np.issubdtype(features.dtype, np.floating) and np.isfinite(features).all()):
+            raise InputError(
+                "features hold something else than finite numbers", hint="decode them as they came"
             )
     if request.size is not None and not all(1 <= edge <= 4096 for edge in request.size):
         raise InputError(f"the size is {request.size}", hint="use 1 to 4096 pixels a side")

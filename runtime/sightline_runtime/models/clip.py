@@ -150,7 +150,8 @@ class ClipTower(nn.Module):
 
     def forward(self, pixels: Float[Tensor, "b three side side"]) -> Float[Tensor, "b n d"]:
         """Encode pictures of the tower's size."""
-        x = self.patch_embed.proj((pixels - self.mean) / self.std).flatten(2).transpose(1, 2)
+        seen = ((pixels - self.mean) / self.std).to(self.patch_embed.proj.weight.dtype)
+        x = self.patch_embed.proj(seen).flatten(2).transpose(1, 2)
         if self.config.class_token:
             x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1)
         if self.config.position_table:

@@ -70,7 +70,7 @@ def said(messages: tuple[Message, ...], control: frozenset[str]) -> str:
     if not turns or not turns[-1].text.strip():
         raise InputError("the prompt is empty", hint="say what to look for or what to draw")
     for message in messages:
-        found = sorted(token for token in control if token in message.text)
+        found = sorted(token for token in control | {PAD} if token in message.text)
         if found:
             raise InputError(
                 f"the prompt holds control tokens of the model: {', '.join(found)}",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from sightline_runtime.errors import ModelError
+from sightline_runtime.errors import InputError, ModelError
 
 
 class Tokens:
@@ -29,7 +29,14 @@ class Tokens:
             ) from error
 
     def ids(self, text: str) -> list[int]:
-        """The ids of a text; control tokens in it are read as such."""
+        """The ids of a text; control tokens are read as such; raises InputError for half a character."""
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"the text holds half a character at place {error.start}: {text[error.start]!r}",
+                hint="send text that can be written as UTF-8",
+            ) from error
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def id(self, *names: str) -> int:

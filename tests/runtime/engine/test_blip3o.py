@@ -4,11 +4,14 @@ import json
 
 import numpy as np
 import pytest
+import torch
+from tests.contracts import runtime_suite
 from tests.tiny import release
 
 from sightline_runtime.engine import blip3o, fingerprint
 from sightline_runtime.engine.local import LocalRuntime
-from sightline_runtime.errors import InputError
+from sightline_runtime.engine.placement import Wish
+from sightline_runtime.errors import CancelledError, InputError
 from sightline_runtime.protocol import (
     DecodeRequest,
     EmbedRequest,
@@ -33,16 +36,31 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def runtime(folder):
-    """The engine on it."""
-    opened = LocalRuntime(blip3o.Served(folder))
+def runtimes(folder):
+    """The engine on it, by what it computes in."""
+    kinds = ("float32", "bfloat16")
+    opened = {kind: LocalRuntime(blip3o.Served(folder, Wish(dtype=kind))) for kind in kinds}
     yield opened
-    opened.close()
+    for runtime in opened.values():
+        runtime.close()
+
+
+@pytest.fixture(scope="module")
+def runtime(runtimes):
+    """The engine on it."""
+    return runtimes["float32"]
 
 
 def features(runtime, seeds=(1,), **options):
     """Features of the prompt."""
     return runtime.generate_features(FeatureRequest(SAY, seeds, steps=3, **options)).result().features
+
+
+@pytest.mark.parametrize("check", runtime_suite.CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_it_does_what_every_runtime_must(runtimes, dtype, check):
+    """The shared contract holds, whatever the model computes in."""
+    check(runtimes[dtype])
 
 
 def test_it_says_what_it_is(runtime):
@@ -101,6 +119,71 @@ def test_a_picture_reproduces_whatever_ran_before(folder, runtime):
     fresh.close()
     assert first.shape == (16, 16, 3)
     assert np.array_equal(first, second)
+
+
+class Cancelled:
+    """A job that is cancelled after so many looks at it."""
+
+    def __init__(self, looks):
+        self.left = looks
+
+    def check(self):
+        """Count one look down."""
+        self.left -= 1
+        if self.left < 0:
+            raise CancelledError("it was cancelled")
+
+    def emit(self, event):
+        """Nobody listens."""
+
+
+def test_painting_stops_while_the_negative_features_are_made(folder, runtime):
+    """They are a whole sampling run; a cancelled one is not kept, the next call makes them anew."""
+    told = features(runtime)
+    served = blip3o.Served(folder)
+    job = Cancelled(5)
+    with pytest.raises(CancelledError), torch.inference_mode():
+        served.decode(DecodeRequest(told, (3,), steps=2))(job, job.check)
+    assert job.left == -1
+    patient = Cancelled(1000)
+    with torch.inference_mode():
+        again = served.decode(DecodeRequest(told, (3,), steps=2))(patient, patient.check)
+    first = runtime.decode_features(DecodeRequest(told, (3,), steps=2)).result()
+    assert np.array_equal(again.images[0], first.images[0])
+
+
+def test_arrays_of_any_layout_are_taken(runtime):
+    """Mirrored and read-only views give what a plain copy gives."""
+    told = features(runtime)[0]
+    frozen = told.copy()
+    frozen.flags.writeable = False
+    images = [
+        runtime.decode_features(DecodeRequest((array,), (3,), steps=2)).result().images[0]
+        for array in (told, frozen, np.asfortranarray(told)[::-1][::-1])
+    ]
+    assert np.array_equal(images[0], images[1])
+    assert np.array_equal(images[0], images[2])
+    mirrored = PICTURE[:, ::-1]
+    seen = [
+        runtime.generate_features(FeatureRequest(ASK, (1,), (picture,), steps=1)).result().features[0]
+        for picture in (mirrored, mirrored.copy())
+    ]
+    assert np.array_equal(*seen)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_features_that_are_no_numbers_are_refused(runtime, value):
+    """Before any compute."""
+    told = features(runtime)[0]
+    told[3, 4] = value
+    with pytest.raises(InputError, match="finite numbers"):
+        runtime.decode_features(DecodeRequest((told,), (1,)))
+
+
+def test_half_a_character_is_refused(runtime):
+    """A lone surrogate is no text."""
+    with pytest.raises(InputError, match="half a character at place"):
+        runtime.generate_text(TextRequest((Message("user", ("a \ud800 b",)),)))
 
 
 def test_an_edit_sees_its_picture(runtime):

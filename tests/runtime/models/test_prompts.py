@@ -63,3 +63,9 @@ def test_control_tokens_in_a_prompt_are_refused():
     with pytest.raises(InputError, match="control tokens") as caught:
         prompts.said((turn,), frozenset({"<|im_end|>", "<|im_start|>", "<|image_pad|>"}))
     assert "<|im_end|>" in str(caught.value)
+
+
+def test_a_picture_placeholder_is_refused_whatever_the_tokenizer_says_of_it():
+    """A picture's place in a prompt is made by a picture alone."""
+    with pytest.raises(InputError, match=r"<\|image_pad\|>"):
+        prompts.said((Message("user", (f"hello {prompts.PICTURE}",)),), frozenset())
