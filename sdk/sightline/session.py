@@ -19,7 +19,8 @@ from PIL import Image as PILImage
 from sightline import connect
 from sightline.errors import InputError
 from sightline.results import Answered, Drawn, Edited, Made, Picture, Result
-from sightline.store.database import Store, open_store
+from sightline.store.database import Store
+from sightline.store.opening import open_store
 from sightline.streaming import Stream
 from sightline.tree import history
 from sightline.tree.execute import Executor

@@ -7,28 +7,42 @@ names (garbage, swept later), never a row that names a missing object.
 """
 
 import hashlib
+import math
 import os
+import re
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from sightline.errors import CorruptStoreError, StoreError
+from sightline.errors import CorruptStoreError, InputError, StoreError
 
 _MEND = "all else is readable; repeat the call that made the picture, or add it again"
+_FRESH = 600.0
+"""Seconds for which an object that was put needs no new date."""
 
 
 class Objects:
-    """Objects in a local folder, or in memory if `root` is None."""
+    """Objects in a folder, under an fsspec URL, or if `root` is None in memory of their own."""
 
-    def __init__(self, root: Path | None) -> None:
-        self._local = root is not None
-        self._freed = False
-        self._root = str(root) if root is not None else f"/sightline-{uuid.uuid4().hex}"
-        self._fs = fsspec.filesystem("file") if self._local else MemoryFileSystem()
+    def __init__(self, root: str | Path | None) -> None:
+        self._own, self._freed = root is None, False
+        if root is None:
+            self._fs, self._root = MemoryFileSystem(), f"/sightline-{uuid.uuid4().hex}"
+        else:
+            self._fs, self._root = _opened(self.address(root))
+        self._local = isinstance(self._fs, LocalFileSystem)
+
+    @staticmethod
+    def address(root: str | Path) -> str:
+        """A folder or URL as the URL that is remembered."""
+        if isinstance(root, str) and "://" in root:
+            return root.rstrip("/")
+        return Path(root).absolute().as_uri() if isinstance(root, str | Path) else _refused(root)
 
     def _path(self, digest: str) -> str:
         return f"{self._root}/{digest[:2]}/{digest[2:]}"
@@ -38,9 +52,7 @@ class Objects:
         digest = hashlib.sha256(data).hexdigest()
         path = self._path(digest)
         try:
-            if self._fs.exists(path) and self._fs.cat_file(path) == data:
-                if self._local:
-                    os.utime(path)  # keeps a reused object out of the next sweep
+            if self._fs.exists(path) and self._fs.cat_file(path) == data and self._touched(digest):
                 return digest
             self._fs.makedirs(os.path.dirname(path), exist_ok=True)
             self._write(path, data)
@@ -49,6 +61,16 @@ class Objects:
                 f"object {digest[:8]} cannot be written: {error}", hint="free space or check rights"
             ) from error
         return digest
+
+    def _touched(self, digest: str) -> bool:
+        """Date a reused object anew, which keeps it out of the next sweep; False if it must be written."""
+        if not self._local:
+            return self.age(digest) < _FRESH
+        try:
+            os.utime(self._path(digest))
+        except FileNotFoundError:  # a sweep was faster
+            return False
+        return True
 
     def _write(self, path: str, data: bytes) -> None:
         if not self._local:
@@ -94,19 +116,53 @@ class Objects:
                 yield folder + name
 
     def age(self, digest: str) -> float:
-        """Seconds since an object was written or last put again."""
-        if not self._local:
-            return 0.0
-        return time.time() - os.stat(self._path(digest)).st_mtime
+        """Seconds since an object was written or last put again; infinite if it is not there."""
+        try:
+            modified = self._fs.modified(self._path(digest))
+        except FileNotFoundError:
+            return math.inf
+        return time.time() - float(modified.timestamp())
+
+    def size(self, digest: str) -> int:
+        """The bytes of an object, 0 if it is not there."""
+        try:
+            return int(self._fs.size(self._path(digest)))
+        except FileNotFoundError:
+            return 0
 
     def delete(self, digest: str) -> None:
-        """Remove an object."""
-        self._fs.rm_file(self._path(digest))
+        """Remove an object; one that is gone stays so."""
+        try:
+            self._fs.rm_file(self._path(digest))
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise StoreError(
+                f"object {digest[:8]} cannot be removed: {error}", hint="check your rights"
+            ) from error
 
     def clear(self) -> None:
-        """Free objects in memory; files stay."""
-        if self._local:
+        """Free objects in memory of their own; all others stay."""
+        if not self._own:
             return
         self._freed = True
         if self._fs.exists(self._root):
             self._fs.rm(self._root, recursive=True)
+
+
+def _opened(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    """The file system of a URL and the path in it."""
+    scheme = re.sub(r"://.*", "", url, flags=re.DOTALL)
+    try:
+        system, root = fsspec.core.url_to_fs(url)
+    except ImportError as error:
+        raise InputError(
+            f"objects at {scheme}:// need a package that is not installed", hint=str(error)
+        ) from error
+    except ValueError as error:
+        raise InputError(f"objects cannot be kept at {scheme}://", hint="use a URL of fsspec") from error
+    return system, str(root).rstrip("/")
+
+
+def _refused(root: object) -> str:
+    raise InputError(f"{type(root).__name__} is not a place for objects", hint="give a folder or a URL")

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.sdk.store.old_stores import make_old
 
 import sightline as sl
 from sightline.errors import CorruptStoreError, StaleHeadError, StoreError
 from sightline.store import sweep
-from sightline.store.database import open_store
 from sightline.store.objects import Objects
+from sightline.store.opening import open_store
 
 
 @settings(max_examples=30, deadline=None)
@@ -225,16 +226,23 @@ def test_a_step_row_stays_small(tmp_path, fake):
         assert s.verify_store().problems == ()
 
 
-def test_a_store_of_the_first_version_opens(tmp_path, fake):
-    """The table of long texts is added; what was stored is read as before."""
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_store_of_an_earlier_version_opens(tmp_path, fake, version):
+    """What was stored is read as before, is found by its words, and has short names in order."""
     with sl.Session(tmp_path / "s", runtime=fake) as s:
-        star = s.generate("a star")
-    with closing(sqlite3.connect(tmp_path / "s" / "session.db")) as connection:
-        connection.execute("DROP TABLE texts")
-        connection.execute("PRAGMA user_version = 1")
+        stars = s.generate("a star", n=2)
+        ring = s.generate("a ring" if version == 1 else "a ring " + "x" * 600)
+        s.undo()
+    make_old(tmp_path / "s" / "session.db", version)
     with sl.Session(tmp_path / "s", runtime=fake) as s:
-        assert s.log() == [star.step]
-        assert len(s.generate("a ring", n=64).images) == 64
+        database = s._store.database
+        assert s.log() == [stars.step]
+        assert s.redo() == ring.step
+        assert database.search("RING") == [ring.step.id]
+        assert [database.alias(p.ref.pixels) for p in ring.images] == [3]
+        assert {database.alias(p.ref.pixels) for p in stars.images} == {1, 2}
+        assert len(s.generate("a heart", n=64).images) == 64
+        assert s.verify_store().problems == ()
 
 
 def test_a_lost_text_is_named(tmp_path, fake):

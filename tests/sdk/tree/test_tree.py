@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from sightline.errors import InputError, NotFoundError
-from sightline.store.database import open_store
+from sightline.store.opening import open_store
 from sightline.tree import diff, memo
 from sightline.tree.recipe import canonical, digest, dumps, plain, recipe_digest
 from sightline.tree.refs import Refs

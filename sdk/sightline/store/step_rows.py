@@ -1,0 +1,185 @@
+"""Rows of steps: what each was asked, gave and built on, and by which words it is found.
+
+A row holds digests and small JSON, never picture bytes; a JSON text that is long
+stands in a table of its own, so that going through steps stays cheap.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection, bindparam, text
+
+from sightline.errors import InputError, NotFoundError, StoreError
+from sightline.store.transactions import Row, Transactions
+from sightline.store.words import words_in, words_of
+
+_COLUMNS = [
+    "id",
+    "tool",
+    "version",
+    "args",
+    "seeds",
+    "outputs",
+    "usage",
+    "status",
+    "fingerprint",
+    "recipe",
+    "context",
+    "parent",
+    "data_parents",
+    "started",
+    "ended",
+    "error",
+]
+_JSON_COLUMNS = ("args", "seeds", "outputs", "usage", "data_parents", "error")
+_LONG = 500
+"""Bytes of a JSON text that still stand in the step's own row, which so stays under 4 KB."""
+_ALL = 2**62
+"""A limit for no limit, which every database takes."""
+
+
+class StepRows(Transactions):
+    """The steps of a store; those of this session where a whole list is asked for."""
+
+    long_columns = _JSON_COLUMNS
+
+    def insert_step(
+        self, row: Mapping[str, object], made: Sequence[str] = (), stages: Sequence[str] = ()
+    ) -> None:
+        """Add a step, the pictures it made, and the stages it used; one that is there stays as it is.
+
+        A picture that is new to this session gets the next short number. A stage that is
+        gone is not linked; a picture that is gone is a StoreError, and nothing is added.
+        """
+        self._write(lambda connection: self._insert(connection, row, made, stages))
+
+    def _insert(
+        self, connection: Connection, row: Mapping[str, object], made: Sequence[str], stages: Sequence[str]
+    ) -> None:
+        names = [*_COLUMNS, "session"]
+        statement = (
+            f"INSERT INTO steps ({', '.join(names)}) VALUES ({', '.join(f':{name}' for name in names)}) "
+            "ON CONFLICT (id) DO NOTHING"
+        )
+        values = _shortened(connection, row) | {"session": self.session}
+        if connection.execute(text(statement), values).rowcount:
+            seq = connection.execute(
+                text("SELECT seq FROM steps WHERE id = :id"), {"id": row["id"]}
+            ).scalar_one()
+            self._dialect.add_words(connection, int(seq), words_of(row))
+        for pixels in dict.fromkeys(made):
+            self._insert_made(connection, str(row["id"]), pixels)
+        for key in dict.fromkeys(stages):
+            connection.execute(text(_LINK), {"step": row["id"], "key": key})
+
+    def _insert_made(self, connection: Connection, step: str, pixels: str) -> None:
+        if connection.execute(text("SELECT 1 FROM images WHERE pixels = :p"), {"p": pixels}).first() is None:
+            raise StoreError(f"picture {pixels[:8]} is not in the store", hint="repeat the call that made it")
+        values = {"pixels": pixels, "step": step, "session": self.session}
+        connection.execute(text("INSERT INTO made VALUES (:pixels, :step) ON CONFLICT DO NOTHING"), values)
+        connection.execute(text(_NUMBER), values)
+
+    def get_step(self, step: str) -> Row:
+        """A step by its id or a beginning of it that is unique, in this session or in the store."""
+        rows = self._steps(
+            "SELECT * FROM steps WHERE id >= :low AND id < :high ORDER BY session <> :session LIMIT 3",
+            low=step,
+            high=step + "g",
+            session=self.session,
+        )
+        own = [row for row in rows if row["session"] == self.session]
+        found = own or rows
+        if len(found) > 1:
+            raise InputError(f"{step!r} begins the id of several steps", hint="give more of the id")
+        if not found:
+            raise NotFoundError(f"there is no step {step!r}", hint="log() lists the steps")
+        return found[0]
+
+    def has_step(self, step: str) -> bool:
+        """Whether a step of that whole id is there."""
+        return bool(self._select("SELECT 1 FROM steps WHERE id = :id", id=step))
+
+    def get_parent(self, step: str) -> str | None:
+        """The step before a step, also where the rest of its row is damaged."""
+        parent = self.get_step(step)["parent"]
+        return None if parent is None else str(parent)
+
+    def find_recipe(self, recipe: str) -> Row | None:
+        """The newest finished step of a recipe, in any session of the store."""
+        rows = self._steps(
+            "SELECT * FROM steps WHERE recipe = :recipe AND status = 'done' ORDER BY seq DESC LIMIT 1",
+            recipe=recipe,
+        )
+        return rows[0] if rows else None
+
+    def steps(self, limit: int | None = None) -> list[Row]:
+        """Steps of all branches of this session, newest first."""
+        return self._steps(
+            "SELECT * FROM steps WHERE session = :session ORDER BY seq DESC LIMIT :n",
+            session=self.session,
+            n=_ALL if limit is None else limit,
+        )
+
+    def all_steps(self) -> list[Row]:
+        """Steps of all sessions of the store, newest first."""
+        return self._steps("SELECT * FROM steps ORDER BY seq DESC")
+
+    def search(self, text: str, limit: int | None = None) -> list[str]:
+        """The steps of this session whose prompts and answers hold all words of a text, newest first.
+
+        A word is found by its beginning, whatever its case and accents; a text without a
+        word finds nothing.
+        """
+        words = words_in(text)
+        if not words:
+            return []
+        condition, query = self._dialect.matching(words)
+        rows = self._select(
+            f"SELECT id FROM steps WHERE {condition} AND session = :session ORDER BY seq DESC LIMIT :n",
+            query=query,
+            session=self.session,
+            n=_ALL if limit is None else limit,
+        )
+        return [str(row["id"]) for row in rows]
+
+    def _steps(self, statement: str, **values: object) -> list[Row]:
+        """Rows of steps with their long texts; one that is lost stays a digest, which is no JSON."""
+        rows = self._select(statement, **values)
+        places = [(row, name) for row in rows for name in _JSON_COLUMNS if str(row[name]).startswith("@")]
+        digests = list({str(row[name])[1:] for row, name in places})
+        texts = {str(kept["digest"]): kept["text"] for kept in self._among("texts", "digest", digests)}
+        for row, name in places:
+            row[name] = texts.get(str(row[name])[1:], row[name])
+        return rows
+
+    def _among(self, table: str, column: str, values: Sequence[str]) -> list[Row]:
+        """The rows of a table whose column holds one of many values."""
+        statement = text(f"SELECT * FROM {table} WHERE {column} IN :values").bindparams(
+            bindparam("values", expanding=True)
+        )
+        found: list[Row] = []
+        with self._reading() as connection:
+            for start in range(0, len(values), 500):
+                rows = connection.execute(statement, {"values": values[start : start + 500]})
+                found += [dict(row) for row in rows.mappings()]
+        return found
+
+
+_NUMBER = """INSERT INTO aliases (session, number, pixels)
+    SELECT CAST(:session AS TEXT), COALESCE(MAX(number), 0) + 1, CAST(:pixels AS TEXT)
+    FROM aliases WHERE session = :session ON CONFLICT DO NOTHING"""
+_LINK = """INSERT INTO step_stages (step, key)
+    SELECT CAST(:step AS TEXT), key FROM stages WHERE key = :key ON CONFLICT DO NOTHING"""
+
+
+def _shortened(connection: Connection, row: Mapping[str, object]) -> Row:
+    """A step's row with long texts put aside: "@" and a digest stand for them, as JSON never begins so."""
+    short = dict(row)
+    for name in _JSON_COLUMNS:
+        long = str(row[name])
+        if len(long.encode()) > _LONG:
+            digest = hashlib.sha256(long.encode()).hexdigest()
+            statement = "INSERT INTO texts VALUES (:digest, :text) ON CONFLICT DO NOTHING"
+            connection.execute(text(statement), {"digest": digest, "text": long})
+            short[name] = f"@{digest}"
+    return short
