@@ -4,7 +4,9 @@ import json
 import shutil
 
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from tests.tiny import release as tiny
 
 import sightline as sl
@@ -141,6 +143,37 @@ def pickled(folder):
     (folder / "pytorch_model.bin").write_bytes(b"")
 
 
+def with_field(name, **fields):
+    """Put other values into a JSON file."""
+
+    def spoil(folder):
+        path = folder / name
+        path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+    return spoil
+
+
+def with_tensor(folder):
+    """Put a tensor that the model does not know into a shard."""
+    path = folder / "model-00001-of-00003.safetensors"
+    save_file(load_file(path) | {"surprise.weight": torch.zeros(2)}, path)
+
+
+def without_tensor(name):
+    """Take a tensor out of its shard and of the index."""
+
+    def spoil(folder):
+        index = folder / "model.safetensors.index.json"
+        told = json.loads(index.read_text())
+        path = folder / told["weight_map"].pop(name)
+        save_file({key: tensor for key, tensor in load_file(path).items() if key != name}, path)
+        index.write_text(json.dumps(told))
+
+    return spoil
+
+
+UNET = "diffusion-decoder/unet/config.json"
+SCHEDULE = "diffusion-decoder/scheduler/scheduler_config.json"
 DAMAGE = {
     "missing shard": without("model-00002-of-00003.safetensors"),
     "truncated shard": cut,
@@ -151,6 +184,18 @@ DAMAGE = {
     "no decoder": without("diffusion-decoder"),
     "no config": without("config.json"),
     "config of another kind": with_text("config.json", "[1, 2]"),
+    "config without end": with_text("config.json", "[" * 100_000),
+    "a number that is none": with_field("config.json", hidden_size="x"),
+    "no heads": with_field("config.json", num_attention_heads=0),
+    "endless queries": with_field("config.json", n_query=float("inf")),
+    "another placeholder": with_field("config.json", image_token_id=0),
+    "other patches": with_field("preprocessor_config.json", patch_size=16),
+    "no patches": with_field("preprocessor_config.json", patch_size=0),
+    "a UNet of no size": with_field(UNET, sample_size=None),
+    "a schedule of no kind": with_field(SCHEDULE, prediction_type="guess"),
+    "a tensor too many": with_tensor,
+    "a tensor too few": without_tensor("model.norm.weight"),
+    "a size that nothing tells": without_tensor("model.dit.model.patch_embedder.proj.weight"),
 }
 
 
@@ -166,6 +211,18 @@ DAMAGE = {
         ("no decoder", r"diffusion-decoder"),
         ("no config", r"no config\.json"),
         ("config of another kind", r"config\.json is not a JSON object"),
+        ("config without end", r"config\.json is not a JSON object"),
+        ("a number that is none", r"config\.json does not describe a BLIP3-o model.*hidden_size"),
+        ("no heads", r"config\.json describes no model"),
+        ("endless queries", r"config\.json does not describe"),
+        ("another placeholder", r"<\|image_pad\|> is word \d+ of tokenizer\.json, config\.json says 0"),
+        ("other patches", r"cuts patches of \(16, 2, 2\), the vision tower sees \(14, 2, 2\)"),
+        ("no patches", r"preprocessor_config\.json does not say how pictures are cut"),
+        ("a UNet of no size", r"does not describe a diffusion decoder"),
+        ("a schedule of no kind", r"does not describe a diffusion decoder.*guess"),
+        ("a tensor too many", r"not expected: surprise\.weight"),
+        ("a tensor too few", r"missing: model\.norm\.weight"),
+        ("a size that nothing tells", r"lacks tensors .*: model\.dit\.model\.patch_embedder\.proj\.weight"),
     ],
 )
 def test_what_is_wrong_with_a_folder_is_said(copy, what, told):

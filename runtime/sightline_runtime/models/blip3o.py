@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from sightline_runtime.errors import ModelError
+from sightline_runtime.models import checkpoint
 from sightline_runtime.models.clip import ClipConfig, ClipTower
 from sightline_runtime.models.dit import DiT, DiTConfig
 from sightline_runtime.models.queries import LatentQueries, QueryConfig
@@ -44,12 +44,12 @@ _RENAMED = (
 """Released prefix and ours, one to one."""
 
 
-def ours(name: str) -> str | None:
-    """Our name of a released tensor; None for one that the model has no use for."""
+def ours(name: str) -> str:
+    """Our name of a released tensor; one that the model has no use for keeps its own, to be told."""
     for released, own in _RENAMED:
         if name.startswith(released):
             return own + name.removeprefix(released)
-    return name if name.startswith(("model.", "visual")) else None
+    return name
 
 
 def released(name: str) -> str:
@@ -78,7 +78,7 @@ def read_config(data: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) 
     """
     from transformers import Qwen2_5_VLConfig
 
-    try:
+    with checkpoint.describing("config.json does not describe a BLIP3-o model"):
         fields = {k: v for k, v in data.items() if k not in ("model_type", "architectures", "auto_map")}
         qwen = Qwen2_5_VLConfig(**fields)
         return Blip3oConfig(
@@ -87,33 +87,29 @@ def read_config(data: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) 
             dit_config(shapes, grid=int(data.get("dit_input_size", 8))),
             tower_config(shapes, pool=int(str(data.get("gen_pooling", "early_pool2d_4")).split("_")[-1])),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(
-            f"config.json does not describe a BLIP3-o model: {error!r}",
-            hint="use the config.json that came with the weights",
-        ) from error
 
 
 def dit_config(shapes: Mapping[str, tuple[int, ...]], *, grid: int) -> DiTConfig:
     """The sizes of a released DiT from the shapes of its tensors."""
     at = "model.dit.model."
     layers = [int(m[1]) for name in shapes if (m := re.match(re.escape(at) + r"layers\.(\d+)\.gate$", name))]
-    if not layers:
-        raise ModelError(
-            f"the checkpoint has no diffusion transformer: no tensor is named {at}layers.0.gate",
-            hint="give a whole BLIP3-o checkpoint, not its backbone alone",
-        )
-    width, channels = shapes[at + "patch_embedder.proj.weight"]
-    heads = shapes[at + "layers.0.gate"][0]
+    (heads,), (width, channels), (kv_width, _), (ffn_width, _), (_, condition_width) = checkpoint.shapes_of(
+        shapes,
+        at + "layers.0.gate",
+        at + "patch_embedder.proj.weight",
+        at + "layers.0.attn1.to_k.weight",
+        at + "layers.0.feed_forward.linear_1.weight",
+        at + "caption_projection.linear_1.weight",
+    )
     return DiTConfig(
         channels=channels,
         grid=grid,
         width=width,
         layers=max(layers) + 1,
         heads=heads,
-        kv_heads=shapes[at + "layers.0.attn1.to_k.weight"][0] * heads // width,
-        ffn_width=shapes[at + "layers.0.feed_forward.linear_1.weight"][0],
-        condition_width=shapes[at + "caption_projection.linear_1.weight"][1],
+        kv_heads=kv_width * heads // width,
+        ffn_width=ffn_width,
+        condition_width=condition_width,
     )
 
 
@@ -121,8 +117,14 @@ def tower_config(shapes: Mapping[str, tuple[int, ...]], *, pool: int) -> ClipCon
     """The sizes of a released EVA tower from the shapes of its tensors, None without one."""
     if TOWER + "cls_token" not in shapes:
         return None
-    width, _, patch, _ = shapes[TOWER + "patch_embed.proj.weight"]
-    side = int((shapes[TOWER + "pos_embed"][1] - 1) ** 0.5)
+    (width, _, patch, _), (_, places, _), (ffn_width, _), _ = checkpoint.shapes_of(
+        shapes,
+        TOWER + "patch_embed.proj.weight",
+        TOWER + "pos_embed",
+        TOWER + "blocks.0.mlp.fc1.weight",
+        TOWER + "blocks.0.norm1.weight",
+    )
+    side = int((places - 1) ** 0.5)
     blocks = [int(m[1]) for n in shapes if (m := re.match(re.escape(TOWER) + r"blocks\.(\d+)\.norm1\.w", n))]
     return ClipConfig(
         image_size=side * patch,
@@ -131,7 +133,7 @@ def tower_config(shapes: Mapping[str, tuple[int, ...]], *, pool: int) -> ClipCon
         width=width,
         layers=max(blocks) + 1,
         heads=max(width // 112, 1),  # EVA-CLIP-E's heads are 112 wide
-        ffn_width=shapes[TOWER + "blocks.0.mlp.fc1.weight"][0],
+        ffn_width=ffn_width,
         pool=pool,
     )
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sightline_runtime.errors import ModelError
+from sightline_runtime.models import checkpoint
 from sightline_runtime.models.sana import Connector
 from sightline_runtime.models.tatok import TaTok, TaTokConfig
 
@@ -117,11 +117,14 @@ def read_config(
     from transformers import Qwen3Config
 
     parts = parts or {}
-    try:
+    with checkpoint.describing("config.json does not describe a BLIP3o-NEXT model"):
         fields = {k: v for k, v in data.items() if k not in ("model_type", "architectures", "auto_map")}
+        qwen, marks = Qwen3Config(**fields | {"rope_scaling": None}), Marks.from_json(data)
+        if not (marks.codes > 0 and min(marks.ids) >= 0 and max(marks.ids) < qwen.vocab_size):
+            raise ValueError(f"the marks of pictures are not among the {qwen.vocab_size} words: {marks}")
         return NextConfig(
-            Qwen3Config(**fields | {"rope_scaling": None}),
-            Marks.from_json(data),
+            qwen,
+            marks,
             _known(parts.get("transformer")) or _sana(shapes),
             _known(parts.get("vae")) or _DC_AE,
             # the reference reads the file with the Euler scheduler, which knows `shift` and no other name
@@ -129,11 +132,6 @@ def read_config(
             TaTokConfig.from_json(data.get("ta_tok", {})).tokens,
             _tatok(data.get("ta_tok", {}), shapes),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(
-            f"config.json does not describe a BLIP3o-NEXT model: {error!r}",
-            hint="use the config.json that came with the weights",
-        ) from error
 
 
 def _known(part: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ weights are never opened: opening one can run any code.
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -106,11 +107,12 @@ def opened(path: Path, device: str = "cpu") -> safe_open:
         ) from error
 
 
-def fill(
+def fill(  # noqa: PLR0913 - names, places and number types differ from part to part
     module: nn.Module,
     tensors: Tensors,
     rename: Callable[[str], str | None],
     *,
+    stored: Callable[[str], str] | None = None,
     device: Callable[[str], str] = lambda name: "cpu",
     dtype: torch.dtype | None = None,
     tied: frozenset[str] = frozenset(),
@@ -118,14 +120,22 @@ def fill(
 ) -> None:
     """Put a checkpoint's tensors into a module built on the meta device.
 
-    `rename` gives a stored name ours, or None to leave the tensor out. Floating
+    `rename` gives a stored name ours, or None to leave the tensor out; `stored` gives it
+    back, for errors name what is in the files. Floating
     tensors become `dtype` (None: as stored). One shard at a time is read, straight
     to the device of each name; `arrived` is called after each. `tied` names parameters that another
     one stands for. Raises ModelError, before reading a weight, if names or shapes do not fit.
     """
     names = tensors.renamed(rename)
     expected = {n: tuple(t.shape) for n, t in module.state_dict().items() if n not in tied}
-    compare(expected, {new: tensors.shapes[old] for new, old in names.items() if new not in tied})
+
+    def spelled(new: str) -> str:
+        return new if stored is None else names.get(new) or stored(new)
+
+    compare(
+        {spelled(new): shape for new, shape in expected.items()},
+        {spelled(new): tensors.shapes[old] for new, old in names.items() if new not in tied},
+    )
     for path in sorted(set(tensors.files.values())):
         inside = {new: old for new, old in names.items() if tensors.files[old] == path and new in expected}
         for there in sorted({device(new) for new in inside}):
@@ -160,6 +170,30 @@ def compare(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[i
             f"the weights do not fit the configuration. {'. '.join(parts)}",
             hint="config.json and all weight files must come from one model",
         )
+
+
+@contextmanager
+def describing(what: str) -> Iterator[None]:
+    """Make one ModelError of whatever the libraries raise over a configuration: a field can hold anything."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"{what}: {type(error).__name__}: {' '.join(str(error).split())}",
+            hint="use the configuration files that came with the weights",
+        ) from error
+
+
+def shapes_of(shapes: Mapping[str, tuple[int, ...]], *names: str) -> list[tuple[int, ...]]:
+    """The shapes of tensors that tell a part's sizes; raises ModelError that names those that are missing."""
+    if missing := [name for name in names if name not in shapes]:
+        raise ModelError(
+            f"the checkpoint lacks tensors that tell its sizes: {', '.join(missing)}",
+            hint="give a whole BLIP3-o checkpoint, not its backbone alone",
+        )
+    return [shapes[name] for name in names]
 
 
 def sample_digest(paths: Iterable[Path]) -> str:

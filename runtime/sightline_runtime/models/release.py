@@ -10,12 +10,13 @@ that comes with the decoder is code and is never run.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import torch
 from accelerate import init_empty_weights
 from torch import nn
@@ -23,6 +24,7 @@ from torch import nn
 from sightline_runtime.errors import ModelError
 from sightline_runtime.models import checkpoint
 from sightline_runtime.models.blip3o import TOWER, Blip3o, ours, read_config, released
+from sightline_runtime.models.prompts import PAD
 from sightline_runtime.models.quantise import quantise
 from sightline_runtime.models.sdxl import SdxlDecoder
 from sightline_runtime.models.tokens import Tokens
@@ -92,7 +94,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise ModelError(
             f"{path.parent} has no {path.name}", hint="give the folder that the checkpoint was downloaded to"
         ) from error
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ModelError(f"{path} is not a JSON object: {error}", hint="get the file again") from error
 
 
@@ -120,6 +122,9 @@ def load(
     memory and come to the device group by group while they compute.
     """
     model, decoder = build(found.data, found.model), build_decoder(found.folder / DECODER)
+    pictures = _pictures(found.folder)
+    for problem in _misfits(model, decoder, found.tokens, pictures):
+        raise ModelError(problem, hint="all files of the folder must come from one model")
 
     def place(name: str) -> str:
         return "cpu" if _part(released(name)) in moved else device
@@ -128,14 +133,44 @@ def load(
         if bits != 16:
             quantise(model.qwen.model.language_model.layers, bits)
 
-    checkpoint.fill(model, found.model, ours, device=place, dtype=dtype, tied=model.tied, arrived=shrink)
+    checkpoint.fill(
+        model,
+        found.model,
+        ours,
+        stored=released,
+        device=place,
+        dtype=dtype,
+        tied=model.tied,
+        arrived=shrink,
+    )
     if model.tied:
         model.qwen.tie_weights()
     at = "cpu" if "decoder" in moved else device
     for name, network in (("unet", decoder.unet), ("vae", decoder.vae)):
         checkpoint.fill(network, found.decoder[name], str, device=lambda _: at, dtype=dtype)
     _settle(model, decoder, device, moved)
-    return Release(model, decoder, found.tokens, _pictures(found.folder), found.digest)
+    return Release(model, decoder, found.tokens, pictures, found.digest)
+
+
+def _misfits(
+    model: Blip3o, decoder: SdxlDecoder, tokens: Tokens, pictures: "Qwen2VLImageProcessor"
+) -> Iterator[str]:
+    """Parts that are whole each, and do not fit the others: found before the first picture shows it."""
+    config = model.config
+    vision: Any = config.qwen.vision_config
+    words = int(config.qwen.get_text_config().vocab_size)
+    if tokens.size > words:
+        yield f"tokenizer.json has {tokens.size} words, the model {words}"
+    if (there := tokens.id(PAD)) != config.qwen.image_token_id:
+        yield f"{PAD} is word {there} of tokenizer.json, config.json says {config.qwen.image_token_id}"
+    cut = (pictures.patch_size, pictures.temporal_patch_size, pictures.merge_size)
+    seen = (vision.patch_size, vision.temporal_patch_size, vision.spatial_merge_size)
+    if cut != seen:
+        yield f"preprocessor_config.json cuts patches of {cut}, the vision tower sees {seen}"
+    unet = decoder.unet.config
+    taken = unet.cross_attention_dim if unet.encoder_hid_dim is None else unet.encoder_hid_dim
+    if taken != config.dit.channels:
+        yield f"the diffusion decoder takes features {taken} wide, they are {config.dit.channels} wide"
 
 
 def _settle(model: Blip3o, decoder: SdxlDecoder, device: str, moved: frozenset[str]) -> None:
@@ -167,7 +202,10 @@ def by_groups(module: nn.Module, device: torch.device) -> None:
 def _pictures(folder: Path) -> "Qwen2VLImageProcessor":
     from transformers import Qwen2VLImageProcessor
 
-    return Qwen2VLImageProcessor(**_cutting(folder))
+    with checkpoint.describing(f"{folder / 'preprocessor_config.json'} does not say how pictures are cut"):
+        made = Qwen2VLImageProcessor(**_cutting(folder))
+        made([np.zeros((56, 56, 3), np.uint8)], return_tensors="pt", input_data_format="channels_last")
+    return made
 
 
 def _cutting(folder: Path) -> dict[str, Any]:
@@ -180,8 +218,10 @@ def _cutting(folder: Path) -> dict[str, Any]:
 
 def build(data: Mapping[str, Any], tensors: checkpoint.Tensors) -> Blip3o:
     """The model of a release without weights: parameters on the meta device."""
-    with init_empty_weights(include_buffers=False):
-        return Blip3o(read_config(data, tensors.shapes))
+    config = read_config(data, tensors.shapes)
+    what = "config.json describes no model"
+    with checkpoint.describing(what), init_empty_weights(include_buffers=False):
+        return Blip3o(config)
 
 
 def build_decoder(folder: Path) -> SdxlDecoder:
@@ -190,12 +230,9 @@ def build_decoder(folder: Path) -> SdxlDecoder:
 
     unet, vae = (read_json(folder / part / "config.json") for part in ("unet", "vae"))
     schedule = read_json(folder / "scheduler" / "scheduler_config.json")
-    try:
+    with checkpoint.describing(f"{folder} does not describe a diffusion decoder"):
         with init_empty_weights(include_buffers=False):
             parts = UNet2DConditionModel.from_config(unet), AutoencoderKL.from_config(vae)
-        return SdxlDecoder(*parts, EulerDiscreteScheduler.from_config(schedule))
-    except (ValueError, TypeError, KeyError) as error:
-        raise ModelError(
-            f"{folder} does not describe a diffusion decoder: {error}",
-            hint="use the configuration files that came with the weights",
-        ) from error
+        decoder = SdxlDecoder(*parts, EulerDiscreteScheduler.from_config(schedule))
+        decoder.rehearse()
+        return decoder

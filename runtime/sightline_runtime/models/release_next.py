@@ -16,9 +16,8 @@ from typing import Any, Literal
 
 import torch
 
-from sightline_runtime.errors import ModelError
 from sightline_runtime.models import checkpoint
-from sightline_runtime.models.blip3o_next import Blip3oNext, NextConfig, read_config
+from sightline_runtime.models.blip3o_next import Blip3oNext, NextConfig, read_config, released
 from sightline_runtime.models.quantise import quantise
 from sightline_runtime.models.release import by_groups, read_json
 from sightline_runtime.models.tokens import Tokens
@@ -88,7 +87,14 @@ def load(
             quantise(layers, bits)
 
     checkpoint.fill(
-        model, found.tensors, model.ours, device=place, dtype=dtype, tied=model.tied, arrived=shrink
+        model,
+        found.tensors,
+        model.ours,
+        stored=released,
+        device=place,
+        dtype=dtype,
+        tied=model.tied,
+        arrived=shrink,
     )
     if away:
         by_groups(layers, torch.device(device))
@@ -97,11 +103,5 @@ def load(
 
 def build(config: NextConfig) -> Blip3oNext:
     """The model of a configuration without memory: everything on the meta device."""
-    try:
-        with torch.device("meta"):
-            return Blip3oNext(config)
-    except (RuntimeError, LookupError, TypeError, ValueError) as error:
-        raise ModelError(
-            f"the configuration describes no model: {error!r}",
-            hint="use the configuration files that came with the weights",
-        ) from error
+    with checkpoint.describing("the configuration describes no model"), torch.device("meta"):
+        return Blip3oNext(config)

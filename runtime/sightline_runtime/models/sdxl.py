@@ -90,6 +90,16 @@ class SdxlDecoder(nn.Module):
         """Pixels a side of a picture at the size that the UNet was trained on."""
         return int(self.unet.config.sample_size) * self.scale
 
+    def rehearse(self) -> None:
+        """Use every setting that weights do not show, without weights; raises what the libraries raise."""
+        if self.side < 1 or not self.vae.config.scaling_factor > 0:
+            raise ValueError(f"{self.side} pixels a side, latents scaled by {self.vae.config.scaling_factor}")
+        scheduler = type(self.scheduler).from_config(self.scheduler.config)
+        scheduler.set_timesteps(2)
+        point = torch.zeros(1)
+        for time in scheduler.timesteps:
+            scheduler.step(scheduler.scale_model_input(point, time), time, point)
+
     def latents(
         self,
         features: Float[Tensor, "b n d"],

@@ -28,6 +28,11 @@ class Tokens:
                 hint="the tokenizer.json that came with the weights belongs into the folder",
             ) from error
 
+    @property
+    def size(self) -> int:
+        """How many words it has, control tokens among them."""
+        return int(self._tokenizer.get_vocab_size())
+
     def ids(self, text: str) -> list[int]:
         """The ids of a text; control tokens are read as such; raises InputError for half a character."""
         try:

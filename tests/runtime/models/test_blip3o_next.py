@@ -123,6 +123,22 @@ def test_the_tokenizers_sizes_are_read_off_its_tensors():
     assert learned.quantiser.stochastic_temperature < 0 < told.quantiser.stochastic_temperature
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"image_start_token_id": -1},
+        {"image_end_token_id": 10**6},
+        {"image_end_token_id": 0},
+        {"image_start_tag_id": 1e400},
+        {"hidden_size": "x"},
+    ],
+)
+def test_marks_and_sizes_that_cannot_be_are_an_error(fields):
+    """Marks lie among the words, and a library's own complaint is told in our error."""
+    with pytest.raises(ModelError, match=r"config\.json does not describe"):
+        blip3o_next.read_config(next_release.config() | fields, {})
+
+
 def test_a_config_that_is_not_one_is_an_error():
     """Missing marks are named; the family is known by them."""
     data = {name: value for name, value in next_release.config().items() if name != "image_start_token_id"}

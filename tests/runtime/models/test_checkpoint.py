@@ -72,6 +72,15 @@ def test_every_misfit_is_named(tmp_path):
     assert "of another shape: 0.weight [3, 5] instead of [3, 4]" in told
 
 
+def test_misfits_are_named_as_the_files_name_them(tmp_path):
+    """Where the stored name is known, a missing tensor is told by it."""
+    stored = tensors()
+    del stored["stored.0.bias"]
+    save_file(stored, tmp_path / "model.safetensors")
+    with pytest.raises(ModelError, match=r"missing: stored\.0\.bias"):
+        checkpoint.fill(module(), checkpoint.find(tmp_path), ours, stored=lambda name: "stored." + name)
+
+
 def test_pickles_are_never_opened(tmp_path):
     """The error names them and what to do."""
     (tmp_path / "pytorch_model.bin").write_bytes(b"not even a pickle")

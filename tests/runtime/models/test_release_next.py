@@ -42,7 +42,7 @@ def test_a_missing_tensor_is_named(folder):
     index = json.loads((folder / "model.safetensors.index.json").read_text())
     del index["weight_map"][lost]
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    with pytest.raises(ModelError, match=f"missing: {lost.removeprefix('model.')}"):
+    with pytest.raises(ModelError, match=f"missing: {lost}"):
         load(folder)
 
 
