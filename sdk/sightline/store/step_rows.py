@@ -5,6 +5,7 @@ stands in a table of its own, so that going through steps stays cheap.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, bindparam, text
@@ -32,6 +33,7 @@ _COLUMNS = [
     "error",
 ]
 _JSON_COLUMNS = ("args", "seeds", "outputs", "usage", "data_parents", "error")
+_HEX = re.compile(r"[0-9a-f]*")
 _LONG = 500
 """Bytes of a JSON text that still stand in the step's own row, which so stays under 4 KB."""
 _ALL = 2**62
@@ -81,12 +83,7 @@ class StepRows(Transactions):
 
     def get_step(self, step: str) -> Row:
         """A step by its id or a beginning of it that is unique, in this session or in the store."""
-        rows = self._steps(
-            "SELECT * FROM steps WHERE id >= :low AND id < :high ORDER BY session <> :session LIMIT 3",
-            low=step,
-            high=step + "g",
-            session=self.session,
-        )
+        rows = self._steps_like(step) if _HEX.fullmatch(step) else []
         own = [row for row in rows if row["session"] == self.session]
         found = own or rows
         if len(found) > 1:
@@ -94,6 +91,14 @@ class StepRows(Transactions):
         if not found:
             raise NotFoundError(f"there is no step {step!r}", hint="log() lists the steps")
         return found[0]
+
+    def _steps_like(self, beginning: str) -> list[Row]:
+        return self._steps(
+            "SELECT * FROM steps WHERE id >= :low AND id < :high ORDER BY session <> :session LIMIT 3",
+            low=beginning,
+            high=beginning + "g",
+            session=self.session,
+        )
 
     def has_step(self, step: str) -> bool:
         """Whether a step of that whole id is there."""
@@ -103,6 +108,20 @@ class StepRows(Transactions):
         """The step before a step, also where the rest of its row is damaged."""
         parent = self.get_step(step)["parent"]
         return None if parent is None else str(parent)
+
+    def line(self, step: str, limit: int) -> list[Row]:
+        """A step and those before it, newest first, at most `limit`; NotFoundError if it is not there."""
+        rows = self._steps(
+            "WITH RECURSIVE line (place, before, number) AS ("
+            "SELECT id, parent, 1 FROM steps WHERE id = :step UNION ALL "
+            "SELECT id, parent, number + 1 FROM steps JOIN line ON id = before WHERE number < :n) "
+            "SELECT steps.* FROM line JOIN steps ON id = place ORDER BY number",
+            step=step,
+            n=limit,
+        )
+        if not rows:
+            raise NotFoundError(f"there is no step {step!r}", hint="log() lists the steps")
+        return rows
 
     def find_recipe(self, recipe: str) -> Row | None:
         """The newest finished step of a recipe, in any session of the store."""

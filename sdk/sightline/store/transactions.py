@@ -55,12 +55,8 @@ class Transactions:
     def alone(self) -> Iterator[None]:
         """Keep every other writer of the store out; what is read and written inside is one transaction."""
         self.check_writable()
-        with self._connected() as connection, self._dialect.transaction(connection, None):
-            self._held = connection
-            try:
-                yield
-            finally:
-                self._held = None
+        with self._connected() as connection, self._transaction(connection, None):
+            yield
 
     def _write(self, work: Callable[[Connection], T]) -> T:
         """Do work in a transaction that holds the write lock from its start and commits at its end."""
@@ -73,8 +69,18 @@ class Transactions:
                 return done
 
     def _once(self, work: Callable[[Connection], T]) -> T:
-        with self._open().connect() as connection, self._dialect.transaction(connection, self.session):
+        with self._open().connect() as connection, self._transaction(connection, self.session):
             return work(connection)
+
+    @contextmanager
+    def _transaction(self, connection: Connection, session: str | None) -> Iterator[None]:
+        """A transaction that all reading and writing inside is part of."""
+        with self._dialect.transaction(connection, session):
+            self._held = connection
+            try:
+                yield
+            finally:
+                self._held = None
 
     def _retrying(self) -> Retrying:
         return Retrying(
