@@ -10,6 +10,7 @@ from sightline_runtime.errors import InputError
 from sightline_runtime.testing import Answer, FakeRuntime, ScriptedRuntime
 from sightline_runtime.world import judge
 from sightline_tools import vision
+from sightline_tools.image import describe
 
 
 def refused(model, **values):
@@ -56,6 +57,60 @@ def test_an_edit_of_nothing_gives_the_source_itself_and_computes_no_pixels(shelf
         vision.EditArgs(image=large, instruction="make the ring blue", size=(32, 32)), shelf
     )
     assert (sized.images[0].width, sized.images[0].height) == (32, 32)
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_an_edit_of_a_region_keeps_all_else_to_the_bit(shelf, channels):
+    """A large picture, opaque or not: it keeps its size, and outside no pixel moves."""
+    star = vision.generate.run(vision.GenerateArgs(prompt="a red star in the center"), shelf).images[0]
+    pixels = np.kron(shelf.load(star), np.ones((3, 3, 1), np.uint8))
+    if channels == 4:
+        pixels = np.dstack([pixels, np.random.default_rng(1).integers(0, 256, (192, 192), np.uint8)])
+        pixels[60:130, 60:130, 3] = 255
+    args = {"image": shelf.save(pixels), "instruction": "make the star blue", "region": (0.3, 0.3, 0.7, 0.7)}
+    made = vision.edit.run(vision.EditArgs(**args, feather=5), shelf)
+    after = shelf.load(made.images[0])
+    outside = np.ones((192, 192), bool)
+    outside[58:134, 58:134] = False
+    assert after.shape == pixels.shape
+    assert (after[outside] == pixels[outside]).all()
+    assert made.changed
+    assert made.localities[0].asked == "region"
+    assert after[96, 96, :3].tolist() != pixels[96, 96, :3].tolist()
+
+
+def test_an_edit_beside_its_region_changes_nothing(shelf):
+    """Locality tells that the model changed what it was not asked to; the picture keeps it out."""
+    star = vision.generate.run(vision.GenerateArgs(prompt="a red star at the top left"), shelf).images[0]
+    args = {"image": star, "instruction": "make the star blue", "region": (0.8, 0.8, 1, 1)}
+    made = vision.edit.run(vision.EditArgs(**args), shelf)
+    assert (made.changed, made.localities[0].inside) == (False, 0)
+    assert made.localities[0].outside > 0.01
+    assert (shelf.load(made.images[0]) == shelf.load(star)).all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"feather": 3},
+        {"region": (0, 0, 1, 1), "feather": -1},
+        {"region": (0, 0, 1, 1), "feather": 513},
+        {"region": (0, 0, 1, 1), "size": (32, 32)},
+        {"region": {}},
+    ],
+)
+def test_regions_that_cannot_be_are_refused_before_anything_runs(change):
+    """A feather without a region, one out of range, a size, no region in the region."""
+    image = describe(np.zeros((4, 4, 3), np.uint8))[0]
+    assert refused(vision.EditArgs, image=image, instruction="make it blue", **change).hint
+
+
+def test_a_region_outside_the_picture_is_refused_before_anything_is_computed(shelf):
+    """The size is known when the call runs; the model is not asked."""
+    image = shelf.save(np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(InputError, match="does not lie in the picture"):
+        vision.edit.run(vision.EditArgs(image=image, instruction="blue", region=(0, 0, 9, 9)), shelf)
+    assert shelf.runtime.calls == []
 
 
 def test_understand_passes_choices_on():

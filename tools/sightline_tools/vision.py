@@ -22,10 +22,11 @@ from sightline_runtime.protocol import (
     TextRequest,
 )
 from sightline_tools.image import Image
+from sightline_tools.locality import CHANGED, Locality, difference, locality
+from sightline_tools.region import MAX_FEATHER, Region, Weights, laid_in, weights
 from sightline_tools.tool import Pictures, ToolArgs, ToolContext, ToolResult, ToolUsage, tool
 
-_CHANGED = 24
-"""A picture counts as changed if some pixel moved by more than this, of 255."""
+Array = npt.NDArray[np.uint8]
 
 
 def _words(name: str, text: str) -> None:
@@ -118,28 +119,46 @@ class GenerateArgs(_Sampling):
 
 
 class EditArgs(_Sampling):
-    """A picture and what to change in it."""
+    """A picture and what to change in it, and where if only a part of it may change."""
+
+    seeds_ignore: ClassVar[tuple[str, ...]] = (*_Sampling.seeds_ignore, "region", "feather")
 
     image: Image = Field(description="the picture to change")
     instruction: str = Field(description="what to change, for example: make the circle green")
+    region: Region | None = Field(
+        default=None, description="where it may change; every pixel outside stays exactly as it is"
+    )
+    feather: int | None = Field(
+        default=None,
+        description="pixels over which the change fades in, from the region's edge inwards; 0 is a hard edge",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         _words("instruction", self.instruction)
+        if self.feather is not None and not 0 <= self.feather <= MAX_FEATHER:
+            raise InputError(f"feather is {self.feather}", hint=f"use 0 to {MAX_FEATHER} pixels")
+        if self.region is None and self.feather is not None:
+            raise InputError("there is a feather but no region", hint="give the region that it softens")
+        if self.region is not None and self.size is not None:
+            raise InputError(
+                "an edit of a region keeps the picture's size", hint="leave out the size, resize afterwards"
+            )
         return self
 
 
 class EditedPictures(Pictures):
-    """Edited pictures, the source, and whether anything differs from it.
+    """Edited pictures, the source, whether anything differs from it, and where, for each picture.
 
     Where the model finds nothing to change, the picture is the source itself.
     """
 
     before: Image
     changed: bool
+    localities: tuple[Locality, ...]
 
 
-def on_white(pixels: npt.NDArray[np.uint8]) -> Pixels:
+def on_white(pixels: Array) -> Pixels:
     """RGB pixels, transparency laid on white."""
     if pixels.shape[2] == 3:
         return pixels
@@ -168,24 +187,37 @@ def understand(args: UnderstandArgs, ctx: ToolContext) -> Answer:
 def generate(args: GenerateArgs, ctx: ToolContext) -> Pictures:
     """Draw pictures of a prompt."""
     drawn = _features(ctx, args, (args.prompt,), ())
-    images, usage = _painted(ctx, args, drawn, None)
+    painted, usage = _painted(ctx, args, drawn, None)
+    images = tuple(ctx.save(pixels) for pixels in painted)
     return Pictures(images=images, plans=drawn.plans, warnings=drawn.warnings, usage=usage)
 
 
-@tool(version="2", runtime=True, seeded=True)
+@tool(version="3", runtime=True, seeded=True)
 def edit(args: EditArgs, ctx: ToolContext) -> EditedPictures:
     """Change a picture as an instruction says and leave the rest as it is."""
-    source = on_white(ctx.load(args.image))
+    pixels = ctx.load(args.image)
+    source, share = on_white(pixels), _weights(args, ctx)
     drawn = _features(ctx, args, (ImageSlot(0), args.instruction), (source,))
-    images, usage = _painted(ctx, args, drawn, args.image if args.size is None else None)
+    painted, usage = _painted(ctx, args, drawn, pixels if args.size is None else None)
+    inside = None if share is None else share > 0
+    kept = [new if share is None or new is pixels else laid_in(pixels, new, share) for new in painted]
     return EditedPictures(
-        images=images,
+        images=tuple(args.image if new is pixels else ctx.save(new) for new in kept),
         before=args.image,
-        changed=any(_differs(source, ctx.load(image)) for image in images),
+        changed=any(_differs(source, on_white(new)) for new in kept),
+        localities=tuple(locality(source, on_white(new), inside) for new in painted),
         plans=drawn.plans,
         warnings=drawn.warnings,
         usage=usage,
     )
+
+
+def _weights(args: EditArgs, ctx: ToolContext) -> Weights | None:
+    """How much of the new picture each pixel takes, None without a region."""
+    if args.region is None:
+        return None
+    mask = None if args.region.mask is None else ctx.load(args.region.mask)
+    return weights(args.region, mask, (args.image.width, args.image.height), args.feather)
 
 
 def _features(
@@ -204,12 +236,12 @@ def _features(
 
 
 def _painted(
-    ctx: ToolContext, args: _Sampling, drawn: FeatureResult, source: Image | None
-) -> tuple[tuple[Image, ...], ToolUsage]:
+    ctx: ToolContext, args: _Sampling, drawn: FeatureResult, source: Array | None
+) -> tuple[list[Array], ToolUsage]:
     """The second stage; `source` stands for pictures that it leaves unchanged."""
     same = drawn.unchanged if source is not None else ()
     todo = [i for i in range(len(drawn.features)) if not (same and same[i])]
-    images, usage = [source] * len(drawn.features), drawn.usage
+    pictures, usage = [source] * len(drawn.features), drawn.usage
     if todo:
         features = tuple(drawn.features[i] for i in todo)
         seeds = tuple(ctx.seeds[i] if args.decode_seed is None else args.decode_seed for i in todo)
@@ -217,18 +249,16 @@ def _painted(
         painted = ctx.follow(ctx.runtime.decode_features(DecodeRequest(features, seeds, args.size, steps)))
         usage += painted.usage
         for index, pixels in zip(todo, painted.images, strict=True):
-            images[index] = ctx.save(pixels)
-    return tuple(image for image in images if image is not None), ToolUsage.of(usage)
+            pictures[index] = pixels
+    return [pixels for pixels in pictures if pixels is not None], ToolUsage.of(usage)
 
 
 def _draft_steps(ctx: ToolContext) -> int:
     return max(1, ctx.runtime.info.default_decode_steps // _DRAFT)
 
 
-def _differs(before: Pixels, after: npt.NDArray[np.uint8]) -> bool:
-    if before.shape != after.shape:
-        return True
-    return bool((np.abs(before.astype(np.int16) - after) > _CHANGED).any())
+def _differs(before: Pixels, after: Pixels) -> bool:
+    return before.shape != after.shape or bool((difference(before, after) > CHANGED).any())
 
 
 TOOLS = (understand, generate, edit)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from sightline.errors import EngineError, InputError, SightlineError
 from sightline.results import Result
 from sightline_tools.image import Image
+from sightline_tools.region import Region
 from sightline_tools.tool import Tool
 
 Bind = Callable[[object], Image]
@@ -23,6 +24,8 @@ def checked(tool: Tool, args: Mapping[str, object], bind: Bind) -> BaseModel:
         value = bound.get(name)
         if value is not None:
             bound[name] = [bind(item) for item in _items(name, value)] if many else bind(value)
+    for name in region_fields(tool.args_model) & bound.keys():
+        bound[name] = _region(bound[name], bind)
     with faults_of(tool):
         try:
             return tool.args_model.model_validate(bound)
@@ -38,6 +41,21 @@ def image_fields(model: type[BaseModel]) -> dict[str, bool]:
         if "sightline_tools.image.Image" in text:
             fields[name] = "tuple[" in text or "list[" in text
     return fields
+
+
+def region_fields(model: type[BaseModel]) -> set[str]:
+    """The fields of an argument model that hold a region."""
+    return {name for name, info in model.model_fields.items() if "region.Region" in str(info.annotation)}
+
+
+def _region(value: object, bind: Bind) -> object:
+    """A region as it is; whatever is neither that, nor a box, nor corners, is a picture: its mask."""
+    if value is None or isinstance(value, Region | list | tuple):
+        return value
+    if not isinstance(value, Mapping):
+        return bind(value)
+    mask = value.get("mask")
+    return value if mask is None else {**value, "mask": bind(mask)}
 
 
 @contextmanager
