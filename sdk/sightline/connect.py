@@ -80,7 +80,7 @@ def load(
         folder = _folder(name, revision=revision, offline=offline)
         return _once((str(folder.resolve()), wish), folder, wish)
     with gathered(name) as folder:
-        return _once((tuple(str(Path(file).resolve()) for file in name), wish), folder, wish)
+        return _once((tuple(str(Path(file).expanduser().absolute()) for file in name), wish), folder, wish)
 
 
 def _once(key: tuple[object, ...], folder: Path, wish: "Wish") -> Runtime:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from sightline_runtime.engine import placement
 from sightline_runtime.engine.placement import Wish
 from sightline_runtime.engine.served import Served
 from sightline_runtime.errors import InputError, ModelError
@@ -63,7 +66,13 @@ def load(folder: Path, wish: Wish) -> Served:
     data = read_json(folder / "config.json")
     for family in FAMILIES:
         if family.known(data):
-            return family.load(folder, wish)
+            try:
+                return family.load(folder, wish)
+            except torch.OutOfMemoryError as error:
+                raise ModelError(
+                    f"{folder.name} did not fit the memory of {wish.device}: {placement.brief(error)}",
+                    hint=placement.LESS,
+                ) from error
     raise ModelError(
         f"{folder / 'config.json'} is of no family that is known here: its model_type is "
         f"{data.get('model_type')!r}; known are {', '.join(family.name for family in FAMILIES)}",

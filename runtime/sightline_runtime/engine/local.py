@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import torch
 
+from sightline_runtime.engine.placement import LESS, brief
 from sightline_runtime.engine.served import Served, Work
 from sightline_runtime.errors import DeadlineError, EngineError, SightlineError
 from sightline_runtime.protocol import (
@@ -37,6 +38,7 @@ class LocalRuntime:
         self._served = served
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._closed = False
+        self._door = threading.Lock()
         self._thread = threading.Thread(target=self._serve, name="sightline-engine", daemon=True)
         self._thread.start()
 
@@ -47,10 +49,11 @@ class LocalRuntime:
 
     def close(self) -> None:
         """Finish queued work, then stop the worker; harmless when repeated."""
-        if not self._closed:
-            self._closed = True
-            self._queue.put(None)
-            self._thread.join()
+        with self._door:  # nothing is queued behind the end
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
+        self._thread.join()
 
     def generate_text(self, request: TextRequest) -> Job[TextResult]:
         """Answer in text, or score choices; raises InputError before any compute."""
@@ -69,8 +72,6 @@ class LocalRuntime:
         return self._submit(self._served.embed(request), request.deadline)
 
     def _submit(self, work: Work[R], deadline: float | None) -> Job[R]:
-        if self._closed:
-            raise EngineError("the runtime is closed", hint="load it again")
         job: Job[R] = Job()
         ends = None if deadline is None else time.monotonic() + deadline
 
@@ -86,6 +87,8 @@ class LocalRuntime:
                     job.finish(work(job, check))
             except SightlineError as error:
                 job.fail(error)
+            except torch.OutOfMemoryError as error:
+                job.fail(EngineError(f"the device's memory is full: {brief(error)}", hint=LESS))
             except Exception as error:  # noqa: BLE001 - the worker must outlive any request
                 job.fail(
                     EngineError(
@@ -94,7 +97,10 @@ class LocalRuntime:
                     )
                 )
 
-        self._queue.put(run)
+        with self._door:
+            if self._closed:
+                raise EngineError("the runtime is closed", hint="load it again")
+            self._queue.put(run)
         return job
 
     def _serve(self) -> None:

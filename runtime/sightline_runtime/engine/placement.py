@@ -23,6 +23,8 @@ BYTES = {16: 2.0, 8: 1.02, 4: 0.57}
 """Bytes of a weight with its scales."""
 _GROUP = 11 * 10**8
 """Bytes of the largest group that is moved in: the word embeddings of the 8B. One is there at a time."""
+LESS = 'load it with memory="…GB", less than is free, or quantize="int8" or "int4"; or free some'
+"""What to do when a device ran full."""
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -135,6 +137,11 @@ def _needed(parameters: Mapping[str, int], bits: Bits, moved: frozenset[str], dt
         if part not in moved:
             total += count * (BYTES[bits] if part == "layers" and bits != 16 else float(dtype.itemsize))
     return total
+
+
+def brief(error: BaseException) -> str:
+    """The first line of an error."""
+    return str(error).strip().partition("\n")[0]
 
 
 def _gb(number: int) -> str:

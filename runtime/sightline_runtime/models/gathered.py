@@ -1,5 +1,6 @@
 """A list of files as one model folder, for weights that do not lie together."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,8 @@ def gathered(files: Sequence[str | Path]) -> Iterator[Path]:
     place, others come in by their name. Raises InputError if a file is not there, two
     would stand in one place, or none is a config.json.
     """
-    paths = [Path(file).expanduser().resolve() for file in files]
+    # links keep their names: a cached snapshot is links to files that are named by their digest
+    paths = [Path(os.path.normpath(Path(file).expanduser().absolute())) for file in files]
     missing = [str(path) for path in paths if not path.is_file()]
     if missing:
         raise InputError(f"no such files: {', '.join(missing)}", hint="list files, not folders")

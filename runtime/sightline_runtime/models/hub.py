@@ -17,11 +17,12 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sightline_runtime.errors import ModelError, NotFoundError, SightlineError
+from sightline_runtime.errors import InputError, ModelError, NotFoundError, SightlineError
 from sightline_runtime.models.catalogue import (
     CATALOGUE,
     FETCHED,
     HOW_TO_CONVERT,
+    PICKLES,
     Model,
     by_hub_id,
     lacking,
@@ -103,6 +104,11 @@ def _wanted(name: str | Path, model: Model | None, revision: str | None, cache: 
         if model is None:
             return _Wanted(name, revision, cache, Model.needs)
         return _Wanted(name, revision, cache, model.needs, model.download_bytes)
+    if model is None and Path(name).expanduser().is_file():
+        raise InputError(
+            f"{name} is a file, not a model folder",
+            hint=HOW_TO_CONVERT if str(name).endswith(PICKLES) else "give its folder, or a list of all files",
+        )
     if model is None or model.hub_id is None:
         raise NotFoundError(
             f"there is no model named {str(name)!r}, nor a folder of that name",

@@ -147,7 +147,10 @@ def load(
         model.qwen.tie_weights()
     at = "cpu" if "decoder" in moved else device
     for name, network in (("unet", decoder.unet), ("vae", decoder.vae)):
-        checkpoint.fill(network, found.decoder[name], str, device=lambda _: at, dtype=dtype)
+        # SDXL's VAE overflows in float16, which is black pictures: its configuration says so
+        wide = dtype == torch.float16 and network.config.get("force_upcast", False)
+        kind = torch.float32 if wide else dtype
+        checkpoint.fill(network, found.decoder[name], str, device=lambda _: at, dtype=kind)
     _settle(model, decoder, device, moved)
     return Release(model, decoder, found.tokens, pictures, found.digest)
 

@@ -1,15 +1,18 @@
 """The local engine: what the contract does not say."""
 
+import contextlib
+import threading
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sightline_runtime.engine import families, noise, stages
+from sightline_runtime.engine import embedded, families, noise, stages
 from sightline_runtime.engine.local import LocalRuntime
 from sightline_runtime.engine.placement import Wish
-from sightline_runtime.errors import DeadlineError, EngineError, InputError
+from sightline_runtime.errors import DeadlineError, EngineError, InputError, ModelError
 from sightline_runtime.protocol import (
     DecodeRequest,
     EmbedRequest,
@@ -87,6 +90,38 @@ def test_a_bug_in_one_request_does_not_kill_the_engine(local, monkeypatch):
         with pytest.raises(EngineError, match="TypeError"):
             local.decode_features(request).result()
     assert local.decode_features(request).result().images[0].shape == (64, 64, 3)
+
+
+def full(*_, **__):
+    """A device without room."""
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore")
+
+
+def test_a_full_device_is_told_with_what_to_do(local, tiny_folder, monkeypatch):
+    """In the middle of work it is the engine's error, while loading it is the model's."""
+    with monkeypatch.context() as patched:
+        patched.setattr(stages, "draw", full)
+        with pytest.raises(EngineError, match=r"memory is full: CUDA .* 2\.00 GiB\. ") as working:
+            local.generate_features(FeatureRequest(SAY, (1,))).result()
+        patched.setattr(embedded, "Embedded", full)
+        with pytest.raises(ModelError, match="did not fit the memory of cpu") as loading:
+            families.load(tiny_folder, Wish())
+    assert "memory=" in working.value.hint
+    assert "memory=" in loading.value.hint
+
+
+def test_nothing_waits_behind_the_end(tiny_folder):
+    """A call that meets a closing engine is refused, or done: it is never left without an end."""
+    for _ in range(20):
+        runtime, jobs = LocalRuntime(families.load(tiny_folder, Wish())), []
+        closing = threading.Thread(target=runtime.close)
+        closing.start()
+        with contextlib.suppress(EngineError):
+            for _ in range(50):
+                jobs.append(runtime.generate_text(TextRequest(SAY, max_tokens=1)))
+        for job in jobs:
+            job.result(timeout=30)
+        closing.join()
 
 
 def test_previews_come_while_denoising(local):

@@ -141,3 +141,11 @@ def test_moving_in_by_groups_changes_nothing(folder):
         pixels = [loaded.decoder.pixels(torch.ones(1, 4, 8, 8)) for loaded in (still, hooked)]
     assert torch.equal(*states)
     assert torch.equal(*pixels)
+
+
+def test_a_vae_that_overflows_in_float16_stays_float32(tmp_path):
+    """Its configuration says so, and says so by default."""
+    tiny.write(tmp_path / "m")
+    loaded = release.load(release.find(tmp_path / "m"), device="cpu", dtype=torch.float16)
+    assert loaded.decoder.vae.dtype == torch.float32
+    assert loaded.decoder.unet.dtype == torch.float16

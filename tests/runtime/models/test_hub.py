@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.runtime.models.small_hub import Client, Repo, serving
 
-from sightline_runtime.errors import ModelError, NotFoundError
+from sightline_runtime.errors import InputError, ModelError, NotFoundError
 from sightline_runtime.models import hub as hubs
 from sightline_runtime.models.catalogue import CATALOGUE
 
@@ -229,3 +229,12 @@ def test_folders_and_the_shipped_model_are_themselves(tmp_path):
     assert hubs.located(CATALOGUE["blip3o-4b"], cache=tmp_path) is None
     with pytest.raises(NotFoundError, match="nor a folder of that name"):
         hubs.resolve(tmp_path / "missing")
+
+
+@pytest.mark.parametrize(("name", "told"), [("config.json", "give its folder"), ("x.bin", "never read")])
+def test_a_file_in_place_of_a_folder_is_told(tmp_path, name, told):
+    """It is there, so "no model of that name" would not help."""
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(InputError, match=f"{name} is a file") as caught:
+        hubs.resolve(tmp_path / name)
+    assert told in caught.value.hint
