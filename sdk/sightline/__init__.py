@@ -33,8 +33,13 @@ if TYPE_CHECKING:
     from sightline.results import Answered, Drawn, Edited, Made, Picture, Result
     from sightline.session import Session
     from sightline.streaming import Done
+    from sightline.tree.bisection import Bisection
+    from sightline.tree.diff import Difference
+    from sightline.tree.history import Move
+    from sightline.tree.outline import Outline
     from sightline.tree.replay import Replay
     from sightline.tree.steps import Step
+    from sightline.tree.view import View
     from sightline_runtime.protocol import Preview, Progress, Runtime, TextDelta
     from sightline_runtime.testing import FakeRuntime, FaultyRuntime, ScriptedRuntime
     from sightline_tools.image import Image
@@ -63,8 +68,13 @@ _PLACES = {
     "sightline.results": ("Answered", "Drawn", "Edited", "Made", "Picture", "Result"),
     "sightline.session": ("Session",),
     "sightline.streaming": ("Done",),
+    "sightline.tree.bisection": ("Bisection",),
+    "sightline.tree.diff": ("Difference",),
+    "sightline.tree.history": ("Move",),
+    "sightline.tree.outline": ("Outline",),
     "sightline.tree.replay": ("Replay",),
     "sightline.tree.steps": ("Step",),
+    "sightline.tree.view": ("View",),
     "sightline_runtime.protocol": ("Preview", "Progress", "Runtime", "TextDelta"),
     "sightline_runtime.testing": ("FakeRuntime", "FaultyRuntime", "ScriptedRuntime"),
     "sightline_tools.image": ("Image",),
@@ -76,10 +86,12 @@ _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 __all__ = [
     "Answered",
     "AsyncSession",
+    "Bisection",
     "BusyError",
     "CancelledError",
     "CorruptStoreError",
     "DeadlineError",
+    "Difference",
     "Done",
     "Drawn",
     "Edited",
@@ -91,7 +103,9 @@ __all__ = [
     "InputError",
     "Made",
     "ModelError",
+    "Move",
     "NotFoundError",
+    "Outline",
     "Picture",
     "Preview",
     "Progress",
@@ -108,6 +122,7 @@ __all__ = [
     "Tool",
     "ToolContext",
     "Toolbox",
+    "View",
     "load",
     "tool",
 ]

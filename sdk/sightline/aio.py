@@ -9,18 +9,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import ParamSpec, TypeVar
 
 from sightline.results import Answered, Drawn, Edited, Made, Result
-from sightline.session import Box, ImageLike, Session
+from sightline.session import Box, ImageLike, Ref, Session
 from sightline.streaming import Events, Stream, StreamEvent
+from sightline.tree.bisection import Bisection, Check
 from sightline.tree.cancelling import Cancellation
+from sightline.tree.diff import Difference
+from sightline.tree.history import Move
+from sightline.tree.outline import Outline
 from sightline.tree.replay import Replay
 from sightline.tree.steps import Step
 from sightline.tree.verify import Report
+from sightline.tree.view import View
 from sightline_runtime.protocol import Runtime
 from sightline_tools.toolbox import Toolbox
 
@@ -196,7 +202,7 @@ class AsyncSession:
         """The current branch and its step."""
         return self._session.head
 
-    async def branch(self, name: str, *, at: Result | Step | str | None = None) -> None:
+    async def branch(self, name: str, *, at: Ref | None = None) -> None:
         """Make a branch at a step; does not switch to it."""
         await _awaited(self._session.branch, name, at=at)
 
@@ -204,7 +210,14 @@ class AsyncSession:
         """Switch to a branch."""
         await _awaited(self._session.checkout, name)
 
-    async def tag(self, name: str, *, at: Result | Step | str | None = None) -> None:
+    async def drop(self, name: str) -> None:
+        """Remove a branch that is not the current one; its steps stay, the reflog names them.
+
+        StaleHeadError if another writer moved it since this session saw it.
+        """
+        await _awaited(self._session.drop, name)
+
+    async def tag(self, name: str, *, at: Ref | None = None) -> None:
         """Name a step for good."""
         await _awaited(self._session.tag, name, at=at)
 
@@ -216,15 +229,55 @@ class AsyncSession:
         """Take back an undo."""
         return await _awaited(self._session.redo, n)
 
-    async def log(self, limit: int | None = None, *, branch: str | None = None) -> list[Step]:
-        """The steps of a branch, newest first."""
-        return await _awaited(self._session.log, limit, branch=branch)
+    async def cherry_pick(self, step: Ref, *, onto: str | None = None) -> Result:
+        """Put a step's call on top of another branch (the current one by default); nothing is computed."""
+        return await _awaited(self._session.cherry_pick, step, onto=onto)
 
-    async def show(self, step: Result | Step | str) -> Result:
+    async def log(
+        self,
+        limit: int | None = None,
+        *,
+        branch: Ref | None = None,
+        tool: str | Sequence[str] | None = None,
+        since: datetime | timedelta | None = None,
+        text: str | None = None,
+    ) -> list[Step]:
+        """The steps of a branch (the current one by default), newest first, at most `limit`.
+
+        Kept are those of a tool or of several, that ended since a time (or so long ago),
+        and that hold a text in what was asked or answered.
+        """
+        return await _awaited(self._session.log, limit, branch=branch, tool=tool, since=since, text=text)
+
+    async def reflog(self, limit: int | None = None) -> list[Move]:
+        """Every move of the branches and tags of this session, newest first: nothing is ever lost."""
+        return await _awaited(self._session.reflog, limit)
+
+    async def tree(self, *, everything: bool = False) -> Outline:
+        """All branches as one tree, to print or to read; `everything` shows what is on no branch too."""
+        return await _awaited(self._session.tree, everything=everything)
+
+    async def show(self, step: Ref) -> Result:
         """Look at a step again; nothing is computed."""
         return await _awaited(self._session.show, step)
 
-    async def replay(self, step: Result | Step | str | None = None) -> Replay:
+    async def at(self, step: Ref) -> View:
+        """The session as it was at a step, to look at and to branch from."""
+        return await _awaited(self._session.at, step)
+
+    async def diff(self, a: Ref, b: Ref) -> Difference:
+        """What two steps, or the branches that end at them, differ in: parameters, texts, pixels."""
+        return await _awaited(self._session.diff, a, b)
+
+    async def bisect(self, good: Ref, bad: Ref, check: Check | str) -> Bisection:
+        """Find the first step from `good` to `bad` that fails a check, with few checks; moves nothing.
+
+        `check` tells of a result whether it is good; a text is a question to the model,
+        and P(yes) of at least one half is good.
+        """
+        return await _awaited(self._session.bisect, good, bad, check)
+
+    async def replay(self, step: Ref | None = None) -> Replay:
         """Compute a step (or the whole branch) again and compare."""
         return await _awaited(self._session.replay, step)
 

@@ -16,8 +16,8 @@ from jinja2.sandbox import SandboxedEnvironment
 from sightline.errors import CorruptStoreError, InputError, SightlineError
 from sightline.results import Picture, data_uri, shown_png
 from sightline.store.database import Row
-from sightline.tree.diff import rows
 from sightline.tree.execute import Executor
+from sightline.tree.line import rows
 from sightline.tree.recipe import plain
 from sightline.tree.steps import Step
 from sightline_tools.image import Image

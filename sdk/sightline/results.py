@@ -36,6 +36,8 @@ class Picture:
     ref: Image
     _load: Loader = field(repr=False, compare=False)
     origin: str | None = None
+    alias: str | None = field(default=None, compare=False)
+    """Its short name in its session, `img3`, wherever a picture or a step is asked for."""
 
     @property
     def width(self) -> int:
@@ -80,7 +82,8 @@ class Picture:
             return None
 
     def __repr__(self) -> str:
-        return f"<Picture {self.ref.pixels[:8]} {self.width}x{self.height}>"
+        name = " ".join(filter(None, (self.alias, self.ref.pixels[:8])))
+        return f"<Picture {name} {self.width}x{self.height}>"
 
 
 def shown_png(pixels: npt.NDArray[np.uint8], side: int = _SHOWN) -> bytes:
@@ -124,13 +127,21 @@ class Result:
             )
         return self.images[0]
 
+    @property
+    def alias(self) -> str | None:
+        """The short name of the first picture, `img3`; None without one."""
+        return self.images[0].alias if self.images else None
+
     def save(self, path: str | Path) -> Path:
         """Write the first picture to a file."""
         return self.image.save(path)
 
     def _line(self) -> str:
-        size = f"{self.image.width}x{self.image.height}" if self.images else ""
-        return " ".join(filter(None, [f"{len(self.images)} picture(s)" if self.images else "", size]))
+        if not self.images:
+            return ""
+        names = ", ".join(picture.alias for picture in self.images if picture.alias)
+        count = f"{len(self.images)} picture{'s' if len(self.images) > 1 else ''}"
+        return f"{names or count} {self.image.width}x{self.image.height}"
 
     def __repr__(self) -> str:
         warned = "".join(f"\n  warning: {text}" for text in self.warnings)

@@ -8,6 +8,7 @@ returns a result. An error leaves the branch where it was.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import cast
@@ -23,17 +24,27 @@ from sightline.store.database import Store
 from sightline.store.opening import open_store
 from sightline.streaming import Stream
 from sightline.tree import history
+from sightline.tree.bisection import Bisection, Check, bisect
+from sightline.tree.cherry import cherry_pick
+from sightline.tree.diff import Difference, diff
 from sightline.tree.execute import Executor
+from sightline.tree.outline import Outline, outline
 from sightline.tree.recipe import checked_seed
 from sightline.tree.replay import Replay, replay
 from sightline.tree.steps import Step
 from sightline.tree.verify import Report, verify
+from sightline.tree.view import View, at
 from sightline_runtime.protocol import Runtime
 from sightline_tools.image import Image
 from sightline_tools.toolbox import Toolbox, default_toolbox
 
 ImageLike = Picture | Result | Image | Step | str | Path | bytes | PILImage.Image | npt.NDArray[np.uint8]
-"""Whatever a verb takes as a picture; files, bytes and arrays are added to the session first."""
+"""Whatever a verb takes as a picture: one of the session, also by name (`img3`, `sha256:…`), or a new
+one (a file, bytes, an array), which is added first."""
+
+Ref = Result | Step | str
+"""Whatever names a step: a result, a step, or a text such as `HEAD`, `main`, `alt~2`, `@tag`, `img3`,
+`sha256:…`, or the beginning of an id."""
 
 Box = tuple[float, float, float, float]
 """(left, top, right, bottom), in parts of the picture (all ≤ 1) or in pixels."""
@@ -171,7 +182,7 @@ class Session:
         """The current branch and its step."""
         return self._executor.refs.head()
 
-    def branch(self, name: str, *, at: Result | Step | str | None = None) -> None:
+    def branch(self, name: str, *, at: Ref | None = None) -> None:
         """Make a branch at a step (the current one by default); does not switch to it."""
         self._executor.refs.branch(name, self._executor.locate(at))
 
@@ -179,7 +190,14 @@ class Session:
         """Switch to a branch."""
         self._executor.refs.checkout(name)
 
-    def tag(self, name: str, *, at: Result | Step | str | None = None) -> None:
+    def drop(self, name: str) -> None:
+        """Remove a branch that is not the current one; its steps stay, the reflog names them.
+
+        StaleHeadError if another writer moved it since this session saw it.
+        """
+        self._executor.refs.drop(name)
+
+    def tag(self, name: str, *, at: Ref | None = None) -> None:
         """Name a step for good."""
         self._executor.refs.tag(name, self._executor.locate(at))
 
@@ -191,15 +209,58 @@ class Session:
         """Take back an undo."""
         return self._executor.moved(self._executor.refs.redo(n))
 
-    def log(self, limit: int | None = None, *, branch: str | None = None) -> list[Step]:
-        """The steps of a branch (the current one by default), newest first."""
-        return history.log(self._store, self._executor.refs, limit, branch)
+    def cherry_pick(self, step: Ref, *, onto: str | None = None) -> Result:
+        """Put a step's call on top of another branch (the current one by default); nothing is computed."""
+        return cherry_pick(self._executor, self._executor.locate(step), onto)
 
-    def show(self, step: Result | Step | str) -> Result:
+    # --- looking back ------------------------------------------------------------------------
+
+    def log(
+        self,
+        limit: int | None = None,
+        *,
+        branch: Ref | None = None,
+        tool: str | Sequence[str] | None = None,
+        since: datetime | timedelta | None = None,
+        text: str | None = None,
+    ) -> list[Step]:
+        """The steps of a branch (the current one by default), newest first, at most `limit`.
+
+        Kept are those of a tool or of several, that ended since a time (or so long ago),
+        and that hold a text in what was asked or answered.
+        """
+        chosen = history.Filter(tool, since, text)
+        return history.log(self._store, self._executor.locate(branch), limit, chosen)
+
+    def reflog(self, limit: int | None = None) -> list[history.Move]:
+        """Every move of the branches and tags of this session, newest first: nothing is ever lost."""
+        return history.reflog(self._store, limit)
+
+    def tree(self, *, everything: bool = False) -> Outline:
+        """All branches as one tree, to print or to read; `everything` shows what is on no branch too."""
+        return outline(self._executor, everything=everything)
+
+    def show(self, step: Ref) -> Result:
         """Look at a step again; nothing is computed."""
         return self._executor.show(self._executor.locate(step))
 
-    def replay(self, step: Result | Step | str | None = None) -> Replay:
+    def at(self, step: Ref) -> View:
+        """The session as it was at a step, to look at and to branch from."""
+        return at(self._executor, self._executor.locate(step))
+
+    def diff(self, a: Ref, b: Ref) -> Difference:
+        """What two steps, or the branches that end at them, differ in: parameters, texts, pixels."""
+        return diff(self._executor, self._executor.locate(a), self._executor.locate(b))
+
+    def bisect(self, good: Ref, bad: Ref, check: Check | str) -> Bisection:
+        """Find the first step from `good` to `bad` that fails a check, with few checks; moves nothing.
+
+        `check` tells of a result whether it is good; a text is a question to the model,
+        and P(yes) of at least one half is good.
+        """
+        return bisect(self._executor, self._executor.locate(good), self._executor.locate(bad), check)
+
+    def replay(self, step: Ref | None = None) -> Replay:
         """Compute a step (or the whole branch) again and compare; moves nothing."""
         at = self._executor.locate(step)
         targets = self.log()[::-1] if step is None else [self._executor.step(at)]

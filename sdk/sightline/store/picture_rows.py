@@ -38,7 +38,7 @@ class PictureRows(Transactions):
         now = time.time()
         with self._reading() as connection:
             here, oldest = connection.execute(count, {"pixels": wanted}).one()
-        if here == len(wanted) and oldest < now - _FRESH:
+        if here == len(wanted) and oldest < now - _FRESH and not self.read_only:
             values = {"pixels": wanted, "now": now}
             here = self._write(lambda connection: connection.execute(touch, values).rowcount)
         return bool(here == len(wanted))
@@ -101,6 +101,16 @@ class PictureRows(Transactions):
             number=number,
         )
         return str(rows[0]["pixels"]) if rows else None
+
+    def numbered_images(self) -> list[tuple[int, Row]]:
+        """The short numbers and the rows of all pictures of this session, in order."""
+        columns = ", ".join(f"images.{name}" for name in _COLUMNS)
+        rows = self._select(
+            f"SELECT number, {columns} FROM aliases JOIN images ON images.pixels = aliases.pixels "
+            "WHERE session = :session ORDER BY number",
+            session=self.session,
+        )
+        return [(int(str(row.pop("number"))), row) for row in rows]
 
     def put_vector(self, pixels: str, fingerprint: str, vector: bytes) -> None:
         """Keep the vector that a model of a fingerprint gives for a picture."""

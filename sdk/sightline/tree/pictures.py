@@ -6,6 +6,7 @@ an `add` step recorded, when the call's own step is. A call that fails adds noth
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 from sightline.errors import CorruptStoreError, InputError, NotFoundError
 from sightline.results import Picture, Result
 from sightline.store.database import Store
+from sightline.tree.naming import alias_of, named_picture, names_picture
 from sightline.tree.steps import Step
 from sightline_tools import image as images
 from sightline_tools.image import Image
@@ -48,8 +50,18 @@ class Pictures:
         self._store.database.insert_image(ref.model_dump())
 
     def bound(self, ref: Image, origin: str | None = None) -> Picture:
-        """A value bound to this session's bytes."""
-        return Picture(ref, self.load, origin)
+        """A value bound to this session's bytes, with its short name in this session."""
+        number = self._store.database.alias(ref.pixels)
+        return Picture(ref, self.load, origin, alias_of(number))
+
+    def all(self) -> dict[str, Picture]:
+        """Every picture of the session by its pixel digest; those whose rows are damaged are left out."""
+        found = {}
+        for number, row in self._store.database.numbered_images():
+            with suppress(ValidationError):
+                ref = Image.model_validate(row)
+                found[ref.pixels] = Picture(ref, self.load, None, alias_of(number))
+        return found
 
     def find(self, pixels: str) -> Image | None:
         """The value of a stored picture, None if it is not here; CorruptStoreError if its row is damaged."""
@@ -91,11 +103,18 @@ class Pictures:
             return self._known(self._own(_first(value)), value.id)
         if isinstance(value, Image):
             return self._known(self._own(value.pixels), None)
+        if isinstance(value, str) and names_picture(value):
+            ref = self.named(value)
+            return self._known(ref, self._store.database.first_producer(ref.pixels))
         return self.incoming(value)
+
+    def named(self, name: str) -> Image:
+        """The picture that `img3` or `sha256:…` stands for; NotFoundError if there is none."""
+        return self.reference(named_picture(self._store.database, name))
 
     def incoming(self, value: object) -> Source:
         """A picture as one to bring in, whether or not it is here already."""
-        if isinstance(value, Image | Step):
+        if isinstance(value, Image | Step) or (isinstance(value, str) and names_picture(value)):
             value = self.load(self.source(value).ref)
         if isinstance(value, Result):
             value = value.image
@@ -104,7 +123,7 @@ class Pictures:
         if not isinstance(value, str | Path | bytes | PILImage.Image | np.ndarray):
             raise InputError(
                 f"{type(value).__name__} is not a picture",
-                hint="give a path, bytes, a Pillow image or a numpy array",
+                hint="give a path, bytes, a Pillow image, a numpy array, or a name like img3",
             )
         decoded = images.read_pixels(value)
         ref, png = images.describe(decoded.array)

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from sightline.errors import InputError, NotFoundError
 from sightline.store.opening import open_store
-from sightline.tree import diff, memo
+from sightline.tree import line, memo
 from sightline.tree.recipe import canonical, digest, dumps, plain, recipe_digest
 from sightline.tree.refs import Refs
 from sightline.tree.steps import Step
@@ -126,15 +126,40 @@ def test_names_resolve_to_steps():
     store.close()
 
 
-def test_diff_names_what_each_side_did():
-    """Two branches differ in the steps after their last common one."""
+def test_lines_part_at_their_last_common_step():
+    """Two lines differ in the steps after it; without one they differ in all."""
     store = open_store()
-    root = step(0)
+    root, other = step(0), step(9)
     left, right = step(1, parent=root.id), step(2, parent=root.id)
-    for made in (root, left, right):
+    longer = step(3, parent=left.id)
+    for made in (root, other, left, right, longer):
         store.database.insert_step(made.to_row())
-    found = diff.diff(store, left.id, right.id)
-    assert found == diff.Diff(root.id, (left,), (right,))
+    cases = {
+        (longer.id, right.id): (root.id, [left.id, longer.id], [right.id]),
+        (right.id, longer.id): (root.id, [right.id], [left.id, longer.id]),
+        (longer.id, root.id): (root.id, [left.id, longer.id], []),
+        (left.id, left.id): (left.id, [], []),
+        (left.id, other.id): (None, [root.id, left.id], [other.id]),
+        (None, left.id): (None, [], [root.id, left.id]),
+    }
+    for (a, b), expected in cases.items():
+        found = line.fork(store, a, b)
+        sides = ([row["id"] for row in side] for side in (found.only_a, found.only_b))
+        assert (found.common, *sides) == expected
+    store.close()
+
+
+def test_a_long_line_is_read_from_new_to_old():
+    """However many rows are read at once, each step comes once, and a limit is kept."""
+    store, parent, ids = open_store(), None, []
+    for number in range(60):
+        made = step(number, parent=parent)
+        store.database.insert_step(made.to_row())
+        parent = made.id
+        ids.append(made.id)
+    assert [row["id"] for row in line.rows(store, parent)] == ids[::-1]
+    assert [one.id for one in line.chain(store, parent, 20)] == ids[:-21:-1]
+    assert line.rows(store, None) == []
     store.close()
 
 
