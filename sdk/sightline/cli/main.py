@@ -20,8 +20,10 @@ from sightline import connect
 from sightline.cli import convert as conversion
 from sightline.cli import demo as demo_session
 from sightline.cli import doctor as doctor_checks
+from sightline.cli import looking
 from sightline.cli import models as catalogue
-from sightline.errors import InputError, NotFoundError, SightlineError
+from sightline.cli.output import AsJson, say
+from sightline.errors import InputError, SightlineError
 from sightline.results import Drawn, Edited
 from sightline.session import Session
 from sightline.streaming import Done, StreamEvent
@@ -34,6 +36,8 @@ app.add_typer(train_app, name="train")
 app.add_typer(eval_app, name="eval")
 app.command()(catalogue.models)
 app.command()(conversion.convert)
+for _look in (looking.log, looking.reflog, looking.tree, looking.diff):
+    app.command()(_look)
 
 told = Console(stderr=True)
 
@@ -41,16 +45,11 @@ SessionPath = Annotated[
     Path | None, typer.Option("--session", "-s", help="session folder; in memory without it")
 ]
 Model = Annotated[str, typer.Option("--model", "-m", help="model name or folder")]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+ImageText = Annotated[str, typer.Argument(help="file, or img3 or sha256:… for a picture of the session")]
 Seed = Annotated[int | None, typer.Option(help="seed of the picture")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="file to write")]
 Steps = Annotated[int | None, typer.Option(help="denoising steps")]
 Guidance = Annotated[float | None, typer.Option(help="guidance scale; 1 is off")]
-
-
-def say(as_json: bool, data: Mapping[str, object], text: str) -> None:
-    """Print data as JSON, or its text."""
-    sys.stdout.write((json.dumps(data) if as_json else text) + "\n")
 
 
 @contextmanager
@@ -113,7 +112,7 @@ def generate(
 
 @app.command()
 def edit(
-    image: Path,
+    image: ImageText,
     instruction: str,
     out: Out = Path("out.png"),
     session: SessionPath = None,
@@ -144,7 +143,7 @@ def _warn(warnings: tuple[str, ...]) -> None:
 
 @app.command()
 def understand(
-    image: Path,
+    image: ImageText,
     question: str,
     choice: Annotated[list[str] | None, typer.Option(help="a possible answer; repeat for more")] = None,
     session: SessionPath = None,
@@ -165,37 +164,11 @@ def understand(
 
 
 @app.command()
-def log(
-    session: Path,
-    limit: Annotated[int | None, typer.Option(help="how many steps")] = None,
-    branch: Annotated[str | None, typer.Option(help="branch, tag or step")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """List the steps of SESSION, newest first."""
-    with Session(_existing(session)) as s:
-        for step in s.log(limit, branch=branch):
-            data: dict[str, object] = {
-                "id": step.id,
-                "tool": step.tool,
-                "status": step.status,
-                "summary": step.summary(),
-            }
-            data |= {"seconds": round(step.seconds, 3), "seeds": list(step.seeds), "images": step.images()}
-            say(as_json, data, f"{step.short}  {step.tool:<11} {step.seconds:6.2f} s  {step.summary()}")
-
-
-@app.command()
 def report(session: Path, out: Out = Path("report.html"), as_json: AsJson = False) -> None:
     """Write SESSION as one HTML file."""
-    with Session(_existing(session)) as s:
+    with Session(looking.existing(session)) as s:
         path = s.report(out)
         say(as_json, {"file": str(path)}, str(path))
-
-
-def _existing(session: Path) -> Path:
-    if not any((session / part).exists() for part in ("session.db", "objects")):
-        raise NotFoundError(f"there is no session in {session}", hint="give the folder of a session")
-    return session
 
 
 @train_app.command("embedded")
