@@ -1,9 +1,10 @@
 """Where the parts of a large model go, and in how many bits, so that they fit a device.
 
 The first way that fits is picked: everything on the device as released; then the
-diffusion decoder waiting in the host's memory and moved in group by group, which
-costs time but changes nothing; then the backbone's layers in 8 or 4 bits, which
-changes results a little; last everything moved in by groups. What was picked is said.
+EVA tower, which only embedding runs, waiting in the host's memory and moved in group
+by group; then the diffusion decoder too, which costs time but changes nothing; then the
+backbone's layers in 8 or 4 bits, which changes results a little; last everything moved
+in by groups. What was picked is said.
 """
 
 import re
@@ -120,7 +121,7 @@ def _candidates(
     widths: list[Bits] = [16, 8, 4] if wish.bits is None else [wish.bits]
     away: list[frozenset[str]] = [frozenset()]
     if not cpu:
-        away += [frozenset({"decoder", "tower"})]
+        away += [frozenset({"tower"}), frozenset({"decoder", "tower"})]  # no picture needs the tower
     ways = [(widths[0], moved, dtype) for dtype in dtypes for moved in away]
     ways += [(bits, moved, dtypes[-1]) for bits in widths[1:] for moved in away]
     if not cpu and widths[0] == 16:

@@ -63,6 +63,16 @@ def test_what_does_not_fit_is_told_what_would():
         placement.pick(Wish("cuda", memory=2 * 10**9), EIGHT_B, working=WORKING)
 
 
+def test_the_tower_waits_before_the_decoder_does():
+    """No picture needs it: a card that holds all the rest draws at full speed."""
+    whole = EIGHT_B | {"tower": 4_350_208_256}
+    moved = [
+        placement.pick(Wish("cuda", memory=memory * 10**9), whole, working=WORKING).moved
+        for memory in (40, 30, 24)
+    ]
+    assert moved == [set(), {"tower"}, {"tower", "decoder"}]
+
+
 def test_more_memory_never_means_fewer_bits():
     """The ways are tried from the most faithful on; the last resort is slow, but whole."""
     sizes = range(15, 40)
