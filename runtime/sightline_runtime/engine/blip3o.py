@@ -51,6 +51,8 @@ _NEGATIVE_SEED = 0
 _MOST_IMAGES = 16
 _WORKING = 3 * 10**9
 """Bytes for activations at 1024 pixels, estimated."""
+_MOST_LONG = 200
+"""Times that a picture may be longer than it is wide, for the tower as for Qwen2.5-VL's."""
 _MOST_TOKENS = 32768
 """Longer prompts than the backbone was trained on are refused."""
 
@@ -221,6 +223,12 @@ class Served:
             )
         for picture in request.images:
             checks.pixels(picture)
+            longer, shorter = max(picture.shape[:2]), min(picture.shape[:2])
+            if longer > _MOST_LONG * shorter:  # its shorter side is brought to the tower's: gigabytes
+                raise InputError(
+                    f"a picture of {picture.shape[1]} × {picture.shape[0]} pixels is too long and thin",
+                    hint="crop it to a less extreme shape",
+                )
 
         def work(job: Job[EmbedResult], check: Check) -> EmbedResult:
             started = time.monotonic()

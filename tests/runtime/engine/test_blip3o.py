@@ -201,6 +201,12 @@ def test_the_tower_embeds(runtime):
     assert embedded.shape == runtime.info.feature_shape
 
 
+def test_a_sliver_is_not_embedded(runtime):
+    """Brought to the tower's size it would fill the memory."""
+    with pytest.raises(InputError, match="too long and thin"):
+        runtime.embed_images(EmbedRequest((np.zeros((1, 201, 3), np.uint8),)))
+
+
 def test_without_a_tower_embedding_is_refused(tmp_path):
     """A release that leaves the tower out says so before any compute."""
     release.write(tmp_path / "m", tied=True)
