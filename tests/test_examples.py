@@ -38,6 +38,13 @@ def test_own_tool(embedded):
     assert after
 
 
+def test_what_broke_it(embedded):
+    """The edit that took the circle away is found, and the branch without it stands in the tree."""
+    broken, tree = load("what_broke_it").main()
+    assert broken == "replace the red circle with a star"
+    assert "(HEAD → without)" in tree
+
+
 def test_no_example_is_forgotten():
     """Each file of the folder has a test here."""
     tested = Path(__file__).read_text()

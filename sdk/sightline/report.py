@@ -137,5 +137,5 @@ def _picture(executor: Executor, caption: str, digest: str) -> dict[str, object]
         uri = data_uri(shown_png(picture.numpy(), _WIDTH))
     except SightlineError as error:  # a damaged picture must not hide the others
         return {"uri": "", "width": _WIDTH, "alt": str(error), "caption": f"{caption} {error.message}"}
-    label = f"{caption} {digest[:8]} · {ref.width}x{ref.height}".strip()
+    label = f"{caption} {picture.alias or digest[:8]} · {ref.width}x{ref.height}".strip()
     return {"uri": uri, "width": _WIDTH, "alt": f"picture {digest[:8]}", "caption": label}

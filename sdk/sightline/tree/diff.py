@@ -7,6 +7,7 @@ of the difference is held in memory.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -23,6 +24,8 @@ from sightline_tools.image import describe
 from sightline_tools.likeness import ssim
 
 Array = npt.NDArray[np.uint8]
+
+_DIGEST = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{56}\b")
 
 
 class Change(NamedTuple):
@@ -82,11 +85,16 @@ class Difference:
         lines = [
             f"<Difference {self.a.short} {self.b.short}{' same' if self.same else ''}>",
             f"  steps {parted}: {len(self.only_a)} and {len(self.only_b)}",
-            *(f"  {name}: {a!r} → {b!r}" for name, a, b in self.parameters),
+            *(f"  {name}: {_shown(a)} → {_shown(b)}" for name, a, b in self.parameters),
             *(f"  picture {number}: {pair}" for number, pair in enumerate(self.pixels, 1)),
             *(f"  {line}" for line in self.text.splitlines()),
         ]
         return "\n".join(lines)
+
+
+def _shown(value: object) -> str:
+    """A value for people: of a digest its beginning, which names it as well."""
+    return _DIGEST.sub(r"\1", repr(value))
 
 
 def diff(executor: Executor, a: str | None, b: str | None) -> Difference:

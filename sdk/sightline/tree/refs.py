@@ -76,7 +76,9 @@ class Refs:
             self._seen[name] = at
 
     def tag(self, name: str, at: str | None) -> None:
-        """Name a step."""
+        """Name a step; InputError if the name is taken or not allowed, or if there is no step yet."""
+        if at is None:
+            raise InputError("there is no step to name yet", hint="add or generate a picture first")
         self._new("tag", name, at)
 
     def _new(self, kind: str, name: str, at: str | None) -> None:

@@ -46,6 +46,7 @@ def test_texts_are_a_unified_diff(session):
     found = session.diff(*asked)
     assert [change.name for change in found.parameters] == ["image"]
     assert found.parameters[0].a == f"sha256:{a.image.ref.pixels}"
+    assert f"image: 'sha256:{a.image.ref.pixels[:8]}'" in repr(found)
     assert "-text: red" in found.text.splitlines()
     assert "+text: blue" in found.text.splitlines()
     assert found.text.startswith(f"--- {asked[0].step.short}\n+++ {asked[1].step.short}\n")

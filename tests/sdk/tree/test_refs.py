@@ -127,6 +127,13 @@ def test_a_name_that_has_a_meaning_cannot_be_given(session):
             session.tag(name)
 
 
+def test_a_tag_names_a_step(session):
+    """Where there is no step yet, nothing is named."""
+    with pytest.raises(sl.InputError, match="no step"):
+        session.tag("good")
+    assert session.tags == {}
+
+
 def test_checking_out_a_step_says_how_to_work_from_it(session):
     """Only branches are checked out; the hint makes one."""
     session.generate("a star")

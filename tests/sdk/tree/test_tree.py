@@ -149,6 +149,25 @@ def test_lines_part_at_their_last_common_step():
     store.close()
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 99), min_size=2, max_size=30), st.integers(0, 99), st.integers(0, 99))
+def test_any_two_lines_part_where_their_sets_do(parents, left, right):
+    """In any tree, what `fork` reads is what all ancestors of both sides say."""
+    store, made = open_store(), []
+    for number, parent in enumerate(parents):
+        before = made[parent % (len(made) + 1) - 1] if parent % (len(made) + 1) else None
+        made.append(step(number, parent=before.id if before else None))
+        store.database.insert_step(made[-1].to_row())
+    a, b = made[left % len(made)], made[right % len(made)]
+    lines = [[one.id for one in line.chain(store, tip.id)] for tip in (a, b)]
+    shared = [name for name in lines[0] if name in lines[1]]
+    found = line.fork(store, a.id, b.id)
+    assert found.common == (shared[0] if shared else None)
+    for side, whole in zip((found.only_a, found.only_b), lines, strict=True):
+        assert [row["id"] for row in side] == [name for name in whole[::-1] if name not in shared]
+    store.close()
+
+
 def test_a_long_line_is_read_from_new_to_old():
     """However many rows are read at once, each step comes once, and a limit is kept."""
     store, parent, ids = open_store(), None, []
