@@ -160,7 +160,7 @@ class AsyncSession:
         )
 
     async def annotate(self, image: ImageLike, marks: Sequence[Mapping[str, object]]) -> Made:
-        """Draw boxes with labels."""
+        """Draw boxes with labels: each mark has `box`, and may have `label` and `color`."""
         return await _awaited(self._session.annotate, image, marks)
 
     async def grid(
@@ -172,7 +172,7 @@ class AsyncSession:
     async def composite(
         self, base: ImageLike, top: ImageLike, *, left: int = 0, above: int = 0, alpha: float = 1.0
     ) -> Made:
-        """Put one picture on another."""
+        """Put one picture on another, `left` and `above` pixels from its corner."""
         return await _awaited(self._session.composite, base, top, left=left, above=above, alpha=alpha)
 
     async def compare(self, a: ImageLike, b: ImageLike) -> Made:
@@ -184,7 +184,7 @@ class AsyncSession:
         return await _awaited(self._session.call, tool, **args)
 
     async def add(self, source: ImageLike) -> Made:
-        """Bring a picture in."""
+        """Bring a picture in: a path, bytes, a Pillow image or a numpy array."""
         return await _awaited(self._session.add, source)
 
     @property
@@ -203,7 +203,7 @@ class AsyncSession:
         return self._session.head
 
     async def branch(self, name: str, *, at: Ref | None = None) -> None:
-        """Make a branch at a step; does not switch to it."""
+        """Make a branch at a step (the current one by default); does not switch to it."""
         await _awaited(self._session.branch, name, at=at)
 
     async def checkout(self, name: str) -> None:
@@ -222,7 +222,7 @@ class AsyncSession:
         await _awaited(self._session.tag, name, at=at)
 
     async def undo(self, n: int = 1) -> Step | None:
-        """Move the branch back; nothing is deleted."""
+        """Move the branch back `n` steps; nothing is deleted. Gives the step it now stands at."""
         return await _awaited(self._session.undo, n)
 
     async def redo(self, n: int = 1) -> Step | None:
@@ -278,7 +278,7 @@ class AsyncSession:
         return await _awaited(self._session.bisect, good, bad, check)
 
     async def replay(self, step: Ref | None = None) -> Replay:
-        """Compute a step (or the whole branch) again and compare."""
+        """Compute a step (or the whole branch) again and compare; moves nothing."""
         return await _awaited(self._session.replay, step)
 
     @property
@@ -288,7 +288,7 @@ class AsyncSession:
 
     @property
     def stream(self) -> AsyncStream:
-        """The model verbs as asynchronous streams of events."""
+        """The model verbs as streams of events, to iterate over: `s.stream.generate("a star")`."""
         return AsyncStream(self._session.stream)
 
     @property
@@ -297,15 +297,15 @@ class AsyncSession:
         return self._session.path
 
     async def report(self, path: str | Path) -> Path:
-        """Write the whole session as one HTML file."""
+        """Write the whole session as one HTML file that opens offline."""
         return await _awaited(self._session.report, path)
 
     async def verify_store(self) -> Report:
-        """Derive every digest again."""
+        """Derive every digest again; `problems` is empty when the store is whole."""
         return await _awaited(self._session.verify_store)
 
     async def close(self) -> None:
-        """Close the store."""
+        """Close the store; a runtime that was given stays open."""
         await _awaited(self._session.close)
 
     async def __aenter__(self) -> AsyncSession:

@@ -275,7 +275,7 @@ class Session:
 
     @property
     def stream(self) -> Stream:
-        """The model verbs as streams of events: `for event in s.stream.generate("a star")`."""
+        """The model verbs as streams of events, to iterate over: `s.stream.generate("a star")`."""
         return Stream(self._executor)
 
     @property

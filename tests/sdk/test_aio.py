@@ -15,10 +15,11 @@ def public(cls):
 
 
 def test_the_twin_has_the_same_signatures():
-    """Every verb of Session is one of AsyncSession, with the same parameters."""
+    """Every verb of Session is one of AsyncSession, with the same parameters and the same docstring."""
     for sync, twin in ((Session, AsyncSession), (Stream, AsyncStream)):
         assert public(sync).keys() == public(twin).keys()
         for name, member in public(sync).items():
+            assert inspect.getdoc(member) == inspect.getdoc(public(twin)[name]), name
             if callable(member):
                 assert str(inspect.signature(member).parameters) == str(
                     inspect.signature(public(twin)[name]).parameters
