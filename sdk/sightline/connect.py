@@ -78,9 +78,19 @@ def load(
     wish = Wish(_device(device), dtype, bits, parse_memory(memory))
     if isinstance(name, (str, Path)):
         folder = _folder(name, revision=revision, offline=offline)
-        return _once((str(folder.resolve()), wish), folder, wish)
+        return _once((folder.resolve(), _state(folder), wish), folder, wish)
     with gathered(name) as folder:
-        return _once((tuple(str(Path(file).expanduser().absolute()) for file in name), wish), folder, wish)
+        return _once((None, _state(folder), wish), folder, wish)
+
+
+def _state(folder: Path) -> tuple[tuple[str, str, int, int], ...]:
+    """Which files a model has now: one that was written anew in its place is another model."""
+    files = [path for path in sorted(folder.rglob("*")) if path.suffix in (".json", ".safetensors")]
+    found = [(path, path.resolve(), path.stat()) for path in files if path.is_file()]
+    return tuple(
+        (path.relative_to(folder).as_posix(), str(real), told.st_size, told.st_mtime_ns)
+        for path, real, told in found
+    )
 
 
 def _once(key: tuple[object, ...], folder: Path, wish: "Wish") -> Runtime:

@@ -61,8 +61,21 @@ def test_a_list_of_files_is_a_model(folder, tmp_path):
     listed = sl.load(files)
     assert listed.info.fingerprint == named.info.fingerprint
     assert sl.load(files) is listed
+    assert sl.load(files[::-1]) is listed
     listed.close()
     named.close()
+
+
+def test_a_model_written_anew_in_its_place_is_loaded_anew(copy):
+    """The same folder with other weights is not the model that was loaded from it before."""
+    before = sl.load(copy)
+    assert sl.load(copy) is before
+    with_field("config.json", rms_norm_eps=1e-3)(copy)
+    after = sl.load(copy)
+    assert after.info.fingerprint != before.info.fingerprint
+    before.close()
+    assert sl.load(copy) is after
+    after.close()
 
 
 @pytest.mark.parametrize(
