@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import sightline as sl
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 CARD = ROOT / "runtime" / "sightline_runtime" / "embedded"
@@ -28,6 +30,8 @@ def test_the_example_prints_what_is_shown(tmp_path, monkeypatch, capsys, embedde
     numbers = [[float(n) for n in NUMBER.findall(text)] for text in (printed, shown)]
     assert numbers[0] == pytest.approx(numbers[1], abs=0.05)
     assert (tmp_path / "run.html").stat().st_size > 1000
+    exec(compile(blocks("python")[1], "README.md", "exec"), {"sl": sl})
+    assert "the first bad" in capsys.readouterr().out
 
 
 def test_the_scores_are_those_of_the_shipped_model():
