@@ -123,6 +123,19 @@ def check_steps_are_listed_newest_first(place: Place) -> None:
     assert [row["id"] for row in database.steps(2)] == ids[:0:-1]
 
 
+def check_a_line_runs_from_a_step_to_its_root(place: Place) -> None:
+    """A step and those before it, newest first, at most so many; other branches are not in it."""
+    database = place.again()
+    ids: list[str] = []
+    for number in range(5):
+        ids.append(insert(database, step(number, parent=ids[-1] if ids else None)).id)
+    insert(database, step(9, parent=ids[2]))
+    assert [row["id"] for row in database.line(ids[4], 99)] == ids[::-1]
+    assert [row["id"] for row in database.line(ids[3], 2)] == ids[3:1:-1]
+    with pytest.raises(NotFoundError):
+        database.line("0" * 64, 5)
+
+
 def check_texts_of_every_kind_come_back(place: Place) -> None:
     """Signs of all languages, quotes, a NUL, half a megabyte of text: what goes in comes out."""
     database = place.again()
@@ -169,6 +182,8 @@ def check_short_numbers_are_stable(place: Place) -> None:
     assert [database.aliased(number) for number in (1, 2, 3, 4)] == ["b" * 64, "a" * 64, "c" * 64, None]
     assert database.pixels_like("ccc") == ["c" * 64]
     assert database.pixels_like("x") == []
+    numbered = [(number, row["pixels"]) for number, row in database.numbered_images()]
+    assert numbered == [(1, "b" * 64), (2, "a" * 64), (3, "c" * 64)]
     database.delete_images(["c" * 64])
     insert(database, step(3, outputs=shows("d" * 64)))
     assert database.alias("d" * 64) == 4
