@@ -226,6 +226,9 @@ class RuntimeInfo:
     placement: str = ""
 
 
+_BREAK = 0.25
+"""Seconds that a job is waited for at a time."""
+
 R = TypeVar("R", TextResult, FeatureResult, PixelResult, EmbedResult)
 
 
@@ -287,11 +290,22 @@ class Job(Generic[R]):
         self._events.put(None)
 
     def __iter__(self) -> Iterator[Event]:
-        while (event := self._events.get()) is not None:
+        while (event := self._next()) is not None:
             yield event
         self._events.put(None)  # a second reader ends too
         if self._error is not None:
             raise self._error
+
+    def _next(self) -> Event | None:
+        """Wait for the next event.
+
+        The wait has breaks: a Ctrl-C that comes just as Python falls asleep does not wake it.
+        """
+        while True:
+            try:
+                return self._events.get(timeout=_BREAK)
+            except queue.Empty:
+                continue
 
     def result(self, timeout: float | None = None) -> R:
         """Wait for the result, at most `timeout` seconds; raise the job's error."""
