@@ -32,15 +32,16 @@ class Refs:
     a session are one writer.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, branch: str | None = None) -> None:
+        """Stand on a branch, without moving HEAD, or where HEAD is."""
         self.lock = threading.RLock()
         self._store, self._database = store, store.database
         if self._database.get_ref("branch", MAIN) is None and not self._database.read_only:
             self._begin()
         head = self._database.get_ref("head", "HEAD")
-        self._branch = (head.target if head else None) or MAIN
+        self._branch = branch or (head.target if head else None) or MAIN
         self._seen: dict[str, str | None] = self._tips()
-        self._lost = head is not None and self._branch not in self._seen
+        self._lost = bool(head or branch) and self._branch not in self._seen
 
     def _begin(self) -> None:
         """Make the first branch, unless another process does in the same moment."""
@@ -82,7 +83,7 @@ class Refs:
         self._new("tag", name, at)
 
     def _new(self, kind: str, name: str, at: str | None) -> None:
-        if not _NAME.fullmatch(name) or name == "HEAD" or alias_number(name) is not None:
+        if not _is_name(name) or name == "HEAD" or alias_number(name) is not None:
             raise InputError(
                 f"{name!r} cannot name a {kind}",
                 hint="use letters, digits, and . _ - /; HEAD and img1, img2 … have a meaning of their own",
@@ -93,7 +94,7 @@ class Refs:
 
     def checkout(self, name: str) -> None:
         """Make a branch the current one, and see where it stands now."""
-        ref = self._database.get_ref("branch", name) if _NAME.fullmatch(name) else None
+        ref = self._database.get_ref("branch", name) if _is_name(name) else None
         if ref is None:
             raise self._no_branch(name)
         with self.lock:
@@ -107,7 +108,7 @@ class Refs:
             head = self._database.get_ref("head", "HEAD")
             if name in (self._branch, head.target if head else None):
                 raise InputError(f"{name!r} is the current branch", hint="check out another one first")
-            ref = self._database.get_ref("branch", name) if _NAME.fullmatch(name) else None
+            ref = self._database.get_ref("branch", name) if _is_name(name) else None
             if ref is None:
                 raise self._no_branch(name)
             with self._told_once(name):
@@ -155,7 +156,7 @@ class Refs:
     def tip(self, name: str) -> str | None:
         """Where this writer last saw a branch; NotFoundError if there is none of that name."""
         with self.lock:
-            if name not in self._seen and name not in self.branches():
+            if not _is_name(name) or (name not in self._seen and name not in self.branches()):
                 raise self._no_branch(name)
             return self._seen[name]
 
@@ -215,9 +216,9 @@ class Refs:
     def _no_branch(self, name: str) -> NotFoundError:
         """There is no branch of that name; a name of something else is told how to get one."""
         try:
-            self.resolve(name)
+            self.resolve(str(name))
         except SightlineError:
-            return self._unknown("branch", name)
+            return self._unknown("branch", str(name))
         hint = f"make one there, branch('try', at={name!r}), or look with at({name!r})"
         return NotFoundError(f"there is no branch {name!r}, it names a step", hint=hint)
 
@@ -280,6 +281,10 @@ def redo_list(text: str) -> list[str]:
             "the list of steps to redo is damaged", hint="the next new step starts it anew"
         )
     return steps
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and bool(_NAME.fullmatch(name))
 
 
 def _count(verb: str, n: object) -> None:

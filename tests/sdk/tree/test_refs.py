@@ -134,6 +134,18 @@ def test_a_tag_names_a_step(session):
     assert session.tags == {}
 
 
+@pytest.mark.parametrize("name", [5, None, b"alt", ("alt",)])
+def test_a_name_is_a_text(session, name):
+    """Anything else is an InputError of every verb that takes the name of a branch or a tag."""
+    a = session.generate("a star")
+    verbs = (session.branch, session.tag, session.checkout, session.drop)
+    for verb in (*verbs, lambda given: session.cherry_pick(a, onto=given or 5)):
+        with pytest.raises(sl.InputError) as caught:
+            verb(name)
+        assert caught.value.hint
+    assert list(session.branches) == ["main"]
+
+
 def test_checking_out_a_step_says_how_to_work_from_it(session):
     """Only branches are checked out; the hint makes one."""
     session.generate("a star")
