@@ -8,6 +8,7 @@ from dataclasses import replace
 from sightline.errors import InputError
 from sightline.results import Result
 from sightline.tree.execute import Executor
+from sightline.tree.steps import Step
 
 
 def cherry_pick(executor: Executor, step_id: str | None, onto: str | None) -> Result:
@@ -17,16 +18,30 @@ def cherry_pick(executor: Executor, step_id: str | None, onto: str | None) -> Re
     neither its tool nor its model need be here. NotFoundError if there is no such
     branch, StaleHeadError if another writer moved it, InputError for a step that failed.
     """
-    found, refs = executor.step(step_id), executor.refs
+    found = executor.step(step_id)
     if found.status != "done":
         raise InputError(f"step {found.short} {found.status}", hint="pick a step that has a result")
     executor.store.database.check_writable()
-    now = time.time()
+    return executor.show(copied(executor, found, onto=onto, why="cherry_pick").id)
+
+
+def copied(
+    executor: Executor,
+    found: Step,
+    *,
+    onto: str | None = None,
+    why: str,
+    data_parents: tuple[str, ...] | None = None,
+) -> Step:
+    """A copy of a step on top of a branch, made from other steps if they are given."""
+    now, refs = time.time(), executor.refs
     stages = [str(row["key"]) for row in executor.store.database.stages_of(found.id)]
+    made_from = found.data_parents if data_parents is None else data_parents
     with refs.lock:
         branch = refs.head()[0] if onto is None else onto
-        parent = refs.tip(branch)
-        copy = replace(found, parent=parent, started=now, ended=now, usage={}, id="")
+        copy = replace(
+            found, parent=refs.tip(branch), data_parents=made_from, started=now, ended=now, usage={}, id=""
+        )
         executor.store.database.insert_step(copy.to_row(), made=copy.images(), stages=stages)
-        refs.advance(copy.id, branch=branch, why="cherry_pick")
-    return executor.show(copy.id)
+        refs.advance(copy.id, branch=branch, why=why)
+    return copy

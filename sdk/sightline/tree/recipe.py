@@ -118,3 +118,8 @@ def recipe_digest(
             "context": context,
         }
     )
+
+
+def dialogue_digest(recipes: Sequence[str]) -> str:
+    """The digest of a dialogue that a call read: of the recipes of its steps, oldest first."""
+    return digest(list(recipes))

@@ -44,6 +44,9 @@ class Step:
         if not self.id:
             object.__setattr__(self, "id", self.derived_id())
 
+    def __hash__(self) -> int:
+        return hash(self.id)
+
     @property
     def short(self) -> str:
         """The first eight letters of the id."""
