@@ -11,7 +11,7 @@ import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -106,15 +106,30 @@ def data_uri(png: bytes) -> str:
 
 
 @dataclass(frozen=True)
+class Cache:
+    """How much of a step had been computed before, and why.
+
+    A "hit" is a whole step found again, "partial" one whose pictures were decoded from
+    features that were kept, a "miss" computed from the start.
+    """
+
+    status: Literal["hit", "partial", "miss"]
+    why: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return self.status
+
+
+@dataclass(frozen=True)
 class Result:
     """What every verb gives: the step that was recorded, what it cost, and any warnings.
 
-    `cache` is "hit" when the same recipe had been computed before, else "miss".
+    `cache` says whether it had been computed before; `Session.explain` says more.
     """
 
     step: Step
     usage: Mapping[str, float]
-    cache: str
+    cache: Cache
     warnings: tuple[str, ...]
     images: tuple[Picture, ...] = ()
 

@@ -63,7 +63,7 @@ def test_a_stale_writer_repeats_the_call_and_goes_on(tmp_path, fake):
         assert two.head == ("main", first.step.id)
         assert two.log()[0].id == first.step.id
         again = two.generate("a ring")
-        assert (again.cache, again.step.parent) == ("hit", first.step.id)
+        assert (again.cache.status, again.step.parent) == ("hit", first.step.id)
 
 
 def test_results_of_another_session_are_brought_in(session, fake):

@@ -75,7 +75,7 @@ def test_equal_work_is_found_again(session, fake):
     session.branch("other", at=a)
     session.checkout("other")
     again = session.edit(a, "make the background black")
-    assert (first.cache, again.cache) == ("miss", "hit")
+    assert (first.cache.status, again.cache.status) == ("miss", "hit")
     assert len(fake.calls) == calls
     assert again.image.ref == first.image.ref
     assert again.step.parent == a.step.id
@@ -84,7 +84,7 @@ def test_equal_work_is_found_again(session, fake):
 def test_previews_do_not_change_the_recipe(session, fake):
     """A streamed drawing is found again by a plain call."""
     streamed = list(session.stream.generate("a star", preview_every=1))[-1].result
-    assert session.generate("a star").cache == "hit"
+    assert session.generate("a star").cache.status == "hit"
     assert session.generate("a star").image.ref == streamed.image.ref
 
 
@@ -98,7 +98,7 @@ def test_a_session_reopens_where_it_was(tmp_path, fake):
     with sl.Session(tmp_path / "s", runtime=fake) as s:
         assert s.head[0] == "alt"
         assert [step.tool for step in s.log()] == ["generate", "generate"]
-        assert s.generate("a heart").cache == "hit"
+        assert s.generate("a heart").cache.status == "hit"
         assert np.array_equal(s.show(a.step.id).image.numpy(), s.show(s.log()[-1]).image.numpy())
 
 
@@ -134,7 +134,7 @@ def test_replay_computes_again_and_moves_nothing(session):
     session.understand(a, "what color is the star ?")
     head, steps = session.head, session.verify_store().steps
     replayed = session.replay()
-    assert replayed.same
+    assert replayed.ok
     assert [one.verdict for one in replayed.steps] == ["same", "same", "same"]
     assert (session.head, session.verify_store().steps) == (head, steps)
 
@@ -149,7 +149,7 @@ def test_replay_stores_nothing_whatever_happens(tmp_path, fake):
         (tmp_path / "s" / "objects" / blob[:2] / blob[2:]).unlink()
         before = s.verify_store()
     with sl.Session(tmp_path / "s", runtime=FaultyRuntime(fake, {"decode_features": 1})) as s:
-        assert [one.verdict for one in s.replay().steps] == ["differs", "differs", "same"]
+        assert [one.verdict for one in s.replay().steps] == ["failed", "failed", "same"]
         assert s.verify_store() == before
 
 
@@ -163,7 +163,7 @@ def test_replay_goes_on_after_a_tool_that_is_gone(tmp_path, fake):
         s.call("flip", image=s.generate("a star"))
     with sl.Session(tmp_path / "s", runtime=fake) as s:
         replayed = s.replay()
-        assert [one.verdict for one in replayed.steps] == ["same", "differs"]
+        assert [one.verdict for one in replayed.steps] == ["same", "failed"]
         assert "flip" in replayed.first_difference.detail
 
 
@@ -178,7 +178,7 @@ def test_replay_tells_another_model_apart(tmp_path, fake):
         s.generate("a star")
     with sl.Session(tmp_path / "s", runtime=Other()) as s:
         assert s.replay().first_difference.verdict == "other model"
-        assert s.generate("a star").cache == "miss"
+        assert s.generate("a star").cache.status == "miss"
 
 
 BAD_CALLS = {
@@ -258,7 +258,7 @@ def test_numbers_of_numpy_are_numbers(session):
     plain = session.generate("a star", seed=3, n=2, steps=4, size=(64, 64))
     sizes = np.array([64, 64])
     drawn = session.generate("a star", seed=np.int64(3), n=np.int32(2), steps=np.int64(4), size=tuple(sizes))
-    assert drawn.cache == "hit"
+    assert drawn.cache.status == "hit"
     assert drawn.images[1].ref == plain.images[1].ref
 
 
@@ -283,7 +283,7 @@ def test_a_failing_engine_is_recorded_and_survived(fake):
             s.generate("a star")
         assert caught.value.retryable
         assert s.head[1] is None
-        assert s.generate("a star").cache == "miss"
+        assert s.generate("a star").cache.status == "miss"
         assert s.verify_store().problems == ()
 
 

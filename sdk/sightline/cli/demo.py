@@ -35,7 +35,7 @@ def run(out: Path, tell: Tell) -> Mapping[str, object]:
         tell("")
         tell("== replay ==")
         replayed = s.replay()
-        tell("  every step computed again gave the same" if replayed.same else repr(replayed))
+        tell("  every step computed again gave the same" if replayed.ok else repr(replayed))
         problems = s.verify_store().problems
         tell(f"  problems in the store: {len(problems)} {' '.join(problems)}")
         report = s.report(out / "report.html")
@@ -43,7 +43,7 @@ def run(out: Path, tell: Tell) -> Mapping[str, object]:
     seconds = round(time.monotonic() - started, 1)
     tell(f"report: {report}   pictures: {out}/*.png   {seconds} s")
     pictures = [str(path) for path in sorted(out.glob("*.png"))]
-    found = {"replay_same": replayed.same, "problems": list(problems)}
+    found = {"replay_ok": replayed.ok, "problems": list(problems)}
     return found | {"report": str(report), "pictures": pictures, "seconds": seconds}
 
 
@@ -90,7 +90,7 @@ def branch_and_check(s: Session, tell: Tell) -> None:
     other = s.edit(s.show("HEAD"), "replace the red circle with a star")
     tell(f"  branch 'alternative': replace the red circle with a star   step {other.step.short}")
     again = s.edit(s.show("drawn"), "make the circle green")
-    tell(f"  the first edit again, on this branch: cache {again.cache}, nothing was computed")
+    tell(f"  the first edit again, on this branch: cache {again.cache.status}, nothing was computed")
     s.undo()
     tell(f"  undo: 'alternative' stands at {s.head[1] or ''!s:.8} again")
     for name, result, question in (

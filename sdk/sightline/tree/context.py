@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sightline.tree import cancelling
+from sightline.tree.stages import Stages
 from sightline_runtime.protocol import Event, Job, R, Runtime
 from sightline_tools import image as images
 from sightline_tools.image import Image
@@ -22,7 +23,8 @@ class Context:
     """Runtime, seeds, and the door to pictures.
 
     `stored` reads a picture of the session, `new` holds pictures that are not yet
-    in it, by pixel digest: those the call brought along and those it makes.
+    in it, by pixel digest: those the call brought along and those it makes. A runtime that
+    keeps features is also `stages`.
     """
 
     runtime: Runtime
@@ -30,6 +32,11 @@ class Context:
     stored: Callable[[Image], Array]
     watch: Watch | None = None
     new: dict[str, tuple[Image, bytes]] = field(default_factory=dict)
+
+    @property
+    def stages(self) -> Stages | None:
+        """The runtime, if it is one that keeps features."""
+        return self.runtime if isinstance(self.runtime, Stages) else None
 
     def load(self, image: Image) -> Array:
         """The pixels of a picture: (height, width, 3 or 4) uint8."""

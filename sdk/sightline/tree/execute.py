@@ -17,13 +17,14 @@ from dataclasses import dataclass, replace
 from pydantic import BaseModel
 
 from sightline.errors import CorruptStoreError, InputError, NotFoundError, SightlineError
-from sightline.results import Made, Result
+from sightline.results import Cache, Made, Result
 from sightline.store.database import Store
 from sightline.tree import arguments, cancelling, memo, showing
 from sightline.tree.context import Context, Watch
 from sightline.tree.pictures import Pictures, Source
 from sightline.tree.recipe import Json, canonical, checked_seed, recipe_digest
 from sightline.tree.refs import Refs
+from sightline.tree.stages import Stages
 from sightline.tree.steps import Status, Step
 from sightline_runtime.protocol import Runtime
 from sightline_tools.image import Image
@@ -63,26 +64,46 @@ class Executor:
         """Run one tool call as a step of the current branch, or find it again."""
         return self.finish(self.prepare(name, args, seed), watch)
 
-    def prepare(self, name: str, args: Mapping[str, object], seed: int | None = None) -> Call:
-        """Check a call and derive its seeds and recipe; nothing is computed or stored."""
+    def prepare(
+        self,
+        name: str,
+        args: Mapping[str, object],
+        seed: int | None = None,
+        *,
+        seeds: tuple[int, ...] | None = None,
+    ) -> Call:
+        """Check a call and derive its seeds, unless they are given, and recipe; nothing is computed."""
         tool = self.toolbox.get(name)
         sources: list[Source] = []
         model = arguments.checked(tool, args, lambda value: self._source(value, sources))
         named = _named(canonical(model))
         identity = ((tool.name, tool.version), named, [image.pixels for image in images_in(model)])
         fingerprint = self.runtime.info.fingerprint if tool.uses_runtime else ""
-        root = recipe_digest(identity[0], _seeding(model), identity[2], (), fingerprint)
-        seeds = self._seeds(tool, model, seed, root)
+        if seeds is None:
+            root = recipe_digest(identity[0], _seeding(model), identity[2], (), fingerprint)
+            seeds = self._seeds(tool, model, seed, root)
         recipe = recipe_digest(*identity, seeds, fingerprint)
         return Call(tool, model, named, seeds, recipe, fingerprint, tuple(sources))
 
-    def finish(self, call: Call, watch: Watch | None = None) -> Result:
-        """Do a checked call, or find it again, and put its step on the branch."""
+    def finish(
+        self,
+        call: Call,
+        watch: Watch | None = None,
+        *,
+        context: Context | None = None,
+        origin: str | None = None,
+    ) -> Result:
+        """Do a checked call, or find it again, and put its step on the branch.
+
+        `context` is one that `remembering` gave; `origin` is a step that the call follows
+        from although it reads none of its pictures.
+        """
         self.store.database.check_writable()
-        context = self.context(call, watch)
-        found = memo.lookup(self.store, call.recipe)
-        step = self._computed(call, context) if found is None else _again(found)
-        return self.result(self._commit(call.sources, step, context), "miss" if found is None else "hit")
+        context = context or self.remembering(call, watch)
+        found = None if call.tool.stateful else memo.lookup(self.store, call.recipe)
+        step = self._computed(call, context) if found is None else memo.again(found)
+        placed = self._commit(call.sources, step, context, found=found, origin=origin)
+        return self.result(placed, memo.told(call.tool, found, context.stages))
 
     def add(self, value: object) -> Made:
         """Bring a picture in, as a step of its own."""
@@ -91,11 +112,18 @@ class Executor:
         found = memo.lookup(self.store, step.recipe)
         committed = self._commit((), step, _holding(self, (), (source,)))
         picture = self.pictures.bound(source.ref, committed.id)
-        return Made(committed, {}, "hit" if found else "miss", (), (picture,), committed.values())
+        return Made(committed, {}, memo.added(found), (), (picture,), committed.values())
 
     def context(self, call: Call, watch: Watch | None = None) -> Context:
-        """What the call's tool is given: a place that stores nothing by itself."""
+        """What the call's tool is given: a place that stores nothing and computes everything."""
         return _holding(self, call.seeds, call.sources, watch)
+
+    def remembering(self, call: Call, watch: Watch | None = None) -> Context:
+        """A context whose runtime serves the features that are kept."""
+        context = self.context(call, watch)
+        if not call.tool.stateful and call.tool.uses_runtime:
+            context.runtime = Stages(self.runtime, self.store, call.recipe)
+        return context
 
     def compute(self, call: Call, context: Context) -> Step:
         """Run a checked call and give its step, which is on no branch yet."""
@@ -140,25 +168,42 @@ class Executor:
 
     # --- storing -----------------------------------------------------------------------------
 
-    def _commit(self, sources: tuple[Source, ...], step: Step, context: Context) -> Step:
+    def _commit(
+        self,
+        sources: tuple[Source, ...],
+        step: Step,
+        context: Context,
+        *,
+        found: Step | None = None,
+        origin: str | None = None,
+    ) -> Step:
         """Store what a call read and made, then put its steps on the branch: pictures, rows, pointer."""
         self.store.database.check_writable()
+        cancelling.current().check()
         for ref, png in context.new.values():
             self.pictures.keep(ref, png)
+        stages = self._kept_stages(found, context)
         with self.refs.lock:
             cancelling.current().check()
             parent, origins = self.refs.head()[1], _origins(sources)
             for source in sources:
                 if source.png is not None and source.ref.pixels not in origins:
                     parent = origins[source.ref.pixels] = self._insert(_added(source), parent).id
-            parents = tuple(dict.fromkeys(origins[s.ref.pixels] for s in sources if s.ref.pixels in origins))
-            step = self._insert(replace(step, data_parents=parents), parent)
+            read = [origins[source.ref.pixels] for source in sources if source.ref.pixels in origins]
+            parents = tuple(dict.fromkeys([origin, *read] if origin else read))
+            step = self._insert(replace(step, data_parents=parents), parent, stages)
             self.refs.advance(step.id)
         return step
 
-    def _insert(self, step: Step, parent: str | None) -> Step:
+    def _kept_stages(self, found: Step | None, context: Context) -> tuple[str, ...]:
+        """The stages that a step uses: those of the step it repeats, or its own, which are stored now."""
+        if found is not None:
+            return tuple(str(row["key"]) for row in self.store.database.stages_of(found.id))
+        return context.stages.keep() if context.stages else ()
+
+    def _insert(self, step: Step, parent: str | None, stages: tuple[str, ...] = ()) -> Step:
         placed = replace(step, parent=parent, id="")
-        self.store.database.insert_step(placed.to_row(), made=placed.images())
+        self.store.database.insert_step(placed.to_row(), made=placed.images(), stages=stages)
         return placed
 
     # --- looking back ------------------------------------------------------------------------
@@ -183,9 +228,9 @@ class Executor:
 
     def show(self, step_id: str | None) -> Result:
         """A step's result, read back from the store."""
-        return self.result(self.step(step_id), "hit")
+        return self.result(self.step(step_id), Cache("hit", "read back from the store"))
 
-    def result(self, step: Step, cache: str) -> Result:
+    def result(self, step: Step, cache: Cache) -> Result:
         """The typed result of a step."""
         return showing.result(self.pictures, step, cache)
 
@@ -242,12 +287,6 @@ def _added(source: Source) -> Step:
         started=now,
         ended=now,
     )
-
-
-def _again(found: Step) -> Step:
-    """The step of a call whose work was found."""
-    now = time.time()
-    return replace(found, started=now, ended=now, usage={}, id="")
 
 
 def _seeding(model: BaseModel) -> Json:

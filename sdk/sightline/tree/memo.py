@@ -1,9 +1,17 @@
-"""Was this recipe done before? Equal work is found again, on any branch, after any restart."""
+"""Was this recipe done before? Equal work is found again, in any session, after any restart."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
 
 from sightline.errors import CorruptStoreError
+from sightline.results import Cache
 from sightline.store.database import Store
 from sightline.tree.pictures import Pictures
+from sightline.tree.stages import Stages
 from sightline.tree.steps import Step
+from sightline_tools.tool import Tool
 
 
 def lookup(store: Store, recipe: str) -> Step | None:
@@ -13,5 +21,30 @@ def lookup(store: Store, recipe: str) -> Step | None:
         step = None if row is None else Step.from_row(row)
     except CorruptStoreError:
         return None  # what is damaged is computed again
-    pictures = Pictures(store)
-    return step if step is not None and all(map(pictures.whole, step.images())) else None
+    if step is None or not all(map(Pictures(store).whole, step.images())):
+        return None
+    return step if store.database.touch_images(step.images()) else None  # a sweep leaves them from now on
+
+
+def again(found: Step) -> Step:
+    """The step of a call whose work was found: it took no time and cost nothing."""
+    now = time.time()
+    return replace(found, started=now, ended=now, usage={}, id="")
+
+
+def told(tool: Tool, found: Step | None, stages: Stages | None) -> Cache:
+    """What a call's result says of the memo."""
+    if found is not None:
+        return Cache("hit", f"step {found.short} has the same recipe")
+    if tool.stateful:
+        return Cache("miss", "the tool is stateful: it runs every time")
+    return (
+        stages.cache if stages is not None else Cache("miss", "no whole step of this recipe is in the store")
+    )
+
+
+def added(found: Step | None) -> Cache:
+    """What bringing a picture in says of the memo."""
+    if found is None:
+        return Cache("miss", "the picture was brought in from outside")
+    return Cache("hit", f"step {found.short} brought the same picture in")

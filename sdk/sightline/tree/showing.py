@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sightline.results import Answered, Drawn, Edited, Made, Result
+from sightline.results import Answered, Cache, Drawn, Edited, Made, Result
 from sightline.tree.pictures import Pictures
 from sightline.tree.recipe import plain
 from sightline.tree.steps import Step
 
 
-def result(pictures: Pictures, step: Step, cache: str) -> Result:
+def result(pictures: Pictures, step: Step, cache: Cache) -> Result:
     """The typed result of a step."""
     values: dict[str, Any] = step.values()
     made = tuple(pictures.bound(pictures.reference(pixels), step.id) for pixels in step.images())
