@@ -12,6 +12,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 
 from pydantic import BaseModel
@@ -21,6 +22,7 @@ from sightline.results import Cache, Made, Result
 from sightline.store.database import Store
 from sightline.tree import arguments, cancelling, memo, showing
 from sightline.tree.context import Context, Watch
+from sightline.tree.models import Models
 from sightline.tree.pictures import Pictures, Source
 from sightline.tree.recipe import Json, canonical, checked_seed, recipe_digest
 from sightline.tree.refs import Refs
@@ -43,6 +45,7 @@ class Call:
     recipe: str
     fingerprint: str
     sources: tuple[Source, ...]
+    dialogue: str = ""
 
 
 class Executor:
@@ -50,7 +53,7 @@ class Executor:
 
     def __init__(self, store: Store, runtime: Runtime, toolbox: Toolbox, *, seed: int | None) -> None:
         self.store, self.runtime, self.toolbox = store, runtime, toolbox
-        self.refs, self.pictures = Refs(store), Pictures(store)
+        self.refs, self.pictures, self.models = Refs(store), Pictures(store), Models(store)
         stored = store.database.get_meta("seed")
         self.seed = seed if seed is not None else secrets.randbits(48) if stored is None else _parsed(stored)
         if stored is None and not store.database.read_only:
@@ -71,8 +74,12 @@ class Executor:
         seed: int | None = None,
         *,
         seeds: tuple[int, ...] | None = None,
+        dialogue: str = "",
     ) -> Call:
-        """Check a call and derive its seeds, unless they are given, and recipe; nothing is computed."""
+        """Check a call and derive its seeds, unless they are given, and recipe; nothing is computed.
+
+        `dialogue` is the digest of the dialogue that the call reads, if it reads it.
+        """
         tool = self.toolbox.get(name)
         sources: list[Source] = []
         model = arguments.checked(tool, args, lambda value: self._source(value, sources))
@@ -80,10 +87,22 @@ class Executor:
         identity = ((tool.name, tool.version), named, [image.pixels for image in images_in(model)])
         fingerprint = self.runtime.info.fingerprint if tool.uses_runtime else ""
         if seeds is None:
-            root = recipe_digest(identity[0], _seeding(model), identity[2], (), fingerprint)
+            root = _root(tool.name, tool.version, model, fingerprint)
             seeds = self._seeds(tool, model, seed, root)
-        recipe = recipe_digest(*identity, seeds, fingerprint)
-        return Call(tool, model, named, seeds, recipe, fingerprint, tuple(sources))
+        recipe = recipe_digest(*identity, seeds, fingerprint, dialogue)
+        return Call(tool, model, named, seeds, recipe, fingerprint, tuple(sources), dialogue)
+
+    def chose_seeds(self, step: Step, args: Mapping[str, object]) -> bool:
+        """Whether the session chose the seeds of a step: deriving them for its call gives the same."""
+        call = self.prepare(step.tool, args, seeds=step.seeds)
+        root = _root(step.tool, step.version, call.args, step.fingerprint)
+        return self._seeds(call.tool, call.args, None, root) == step.seeds
+
+    def on(self, branch: str) -> Executor:
+        """The same executor with another current branch; where HEAD stands does not change."""
+        other = copy(self)
+        other.refs = Refs(self.store, branch)
+        return other
 
     def finish(
         self,
@@ -183,13 +202,16 @@ class Executor:
         for ref, png in context.new.values():
             self.pictures.keep(ref, png)
         stages = self._kept_stages(found, context)
+        if step.fingerprint:
+            self.models.note(self.runtime.info)
         with self.refs.lock:
             cancelling.current().check()
             parent, origins = self.refs.head()[1], _origins(sources)
             for source in sources:
                 if source.png is not None and source.ref.pixels not in origins:
                     parent = origins[source.ref.pixels] = self._insert(_added(source), parent).id
-            read = [origins[source.ref.pixels] for source in sources if source.ref.pixels in origins]
+            made = [source.origin or origins.get(source.ref.pixels) for source in sources]
+            read = [step_id for step_id in made if step_id is not None]
             parents = tuple(dict.fromkeys([origin, *read] if origin else read))
             step = self._insert(replace(step, data_parents=parents), parent, stages)
             self.refs.advance(step.id)
@@ -264,6 +286,7 @@ def _blank(call: Call, started: float) -> Step:
         data_parents=(),
         started=started,
         ended=time.time(),
+        context=call.dialogue,
     )
 
 
@@ -294,6 +317,12 @@ def _seeding(model: BaseModel) -> Json:
     ignored: tuple[str, ...] = getattr(model, "seeds_ignore", ())
     defaults = {name: type(model).model_fields[name].default for name in ignored}
     return canonical(model.model_copy(update=defaults))
+
+
+def _root(tool: str, version: str, model: BaseModel, fingerprint: str) -> str:
+    """What the seeds of a call follow from, beside the session's seed."""
+    inputs = [image.pixels for image in images_in(model)]
+    return recipe_digest((tool, version), _seeding(model), inputs, (), fingerprint)
 
 
 def _named(value: Json) -> Mapping[str, Json]:
