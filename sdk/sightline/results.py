@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +18,18 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as PILImage
 
-from sightline.errors import InputError, SightlineError
+from sightline import provenance as files
+from sightline.errors import InputError, NotFoundError, SightlineError
+from sightline.lineage import Lineage
 from sightline_tools.image import Image
+from sightline_tools.locality import Locality
 
 if TYPE_CHECKING:
     from sightline.tree.steps import Step
 
 Loader = Callable[[Image], npt.NDArray[np.uint8]]
+Tracer = Callable[[Image, str | None], Lineage]
+"""Gives the lineage of a picture, from the step that made it if that is known."""
 
 _SHOWN = 192
 """Small pictures are shown at this many pixels a side, with hard edges."""
@@ -38,6 +44,7 @@ class Picture:
     origin: str | None = None
     alias: str | None = field(default=None, compare=False)
     """Its short name in its session, `img3`, wherever a picture or a step is asked for."""
+    _trace: Tracer | None = field(default=None, repr=False, compare=False)
 
     @property
     def width(self) -> int:
@@ -62,16 +69,29 @@ class Picture:
         """The picture as a Pillow image."""
         return PILImage.fromarray(self.numpy())
 
-    def save(self, path: str | Path) -> Path:
-        """Write a file; the ending chooses the format. Gives the path back."""
-        path = Path(path)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self.pil().save(path)
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"the picture cannot be saved as {path}: {error}", hint="use an ending like .png"
-            ) from error
+    def lineage(self) -> Lineage:
+        """Where it comes from, as data: the steps that made it, from the first picture on."""
+        if self._trace is None:
+            raise NotFoundError(f"{self!r} is bound to no session", hint="add it to one first")
+        return self._trace(self.ref, self.origin)
+
+    def save(self, path: str | Path, *, provenance: bool = True) -> Path:
+        """Write a file; the ending chooses the format. Gives the path back.
+
+        PNG and WebP are written without loss and hold the lineage of the picture, which
+        `sightline.provenance.read` and `sightline trace` read; `provenance=False` leaves it
+        out. A warning tells where the format, or a damaged store, keeps none.
+        """
+        return self._saved(Path(path), provenance)
+
+    def _saved(self, path: Path, provenance: bool) -> Path:
+        pixels, lineage = self.numpy(), None
+        if provenance and self._trace is not None:
+            try:
+                lineage = self.lineage()
+            except SightlineError as error:  # the picture itself is still worth saving
+                warnings.warn(f"{path.name} is saved without its lineage: {error}", stacklevel=3)
+        files.save(pixels, path, lineage, stacklevel=4)
         return path
 
     def _repr_png_(self) -> bytes | None:
@@ -133,6 +153,9 @@ class Result:
     warnings: tuple[str, ...]
     images: tuple[Picture, ...] = ()
 
+    def __hash__(self) -> int:
+        return hash(self.step.id)
+
     @property
     def image(self) -> Picture:
         """The first picture."""
@@ -147,9 +170,9 @@ class Result:
         """The short name of the first picture, `img3`; None without one."""
         return self.images[0].alias if self.images else None
 
-    def save(self, path: str | Path) -> Path:
-        """Write the first picture to a file."""
-        return self.image.save(path)
+    def save(self, path: str | Path, *, provenance: bool = True) -> Path:
+        """Write the first picture to a file, with its lineage: see `Picture.save`."""
+        return self.image._saved(Path(path), provenance)
 
     def _line(self) -> str:
         if not self.images:
@@ -186,22 +209,35 @@ def _escape(text: str) -> str:
 class Drawn(Result):
     """Pictures that were generated: `seeds`, one each, and `plans`, what the model wrote first."""
 
+    __hash__ = Result.__hash__
     seeds: tuple[int, ...] = ()
     plans: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, repr=False)
 class Edited(Drawn):
-    """Pictures that were edited: `before` is the source, `changed` whether anything differs."""
+    """Pictures that were edited: `before` is the source, `changed` whether anything differs.
 
+    `localities`, one a picture, tell where the model changed it; none are kept for steps
+    of older versions.
+    """
+
+    __hash__ = Result.__hash__
     before: Picture | None = None
     changed: bool = True
+    localities: tuple[Locality, ...] = ()
+
+    @property
+    def locality(self) -> Locality | None:
+        """Where the first picture was changed: how much inside and outside of what was asked."""
+        return self.localities[0] if self.localities else None
 
 
 @dataclass(frozen=True, repr=False)
 class Answered(Result):
     """An answer: `text`, its probability, and the probabilities of choices if any were given."""
 
+    __hash__ = Result.__hash__
     text: str = ""
     confidence: float = 0.0
     probabilities: Mapping[str, float] = field(default_factory=dict)
@@ -217,4 +253,5 @@ class Answered(Result):
 class Made(Result):
     """What any other tool made: its pictures, and all its values by name in `values`."""
 
+    __hash__ = Result.__hash__
     values: Mapping[str, object] = field(default_factory=dict)

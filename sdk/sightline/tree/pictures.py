@@ -16,8 +16,10 @@ from PIL import Image as PILImage
 from pydantic import ValidationError
 
 from sightline.errors import CorruptStoreError, InputError, NotFoundError
+from sightline.lineage import Lineage
 from sightline.results import Picture, Result
 from sightline.store.database import Store
+from sightline.tree.ancestry import lineage
 from sightline.tree.naming import alias_of, named_picture, names_picture
 from sightline.tree.steps import Step
 from sightline_tools import image as images
@@ -52,7 +54,11 @@ class Pictures:
     def bound(self, ref: Image, origin: str | None = None) -> Picture:
         """A value bound to this session's bytes, with its short name in this session."""
         number = self._store.database.alias(ref.pixels)
-        return Picture(ref, self.load, origin, alias_of(number))
+        return Picture(ref, self.load, origin, alias_of(number), self.trace)
+
+    def trace(self, ref: Image, origin: str | None) -> Lineage:
+        """The lineage of a picture."""
+        return lineage(self._store, ref.pixels, origin)
 
     def all(self) -> dict[str, Picture]:
         """Every picture of the session by its pixel digest; those whose rows are damaged are left out."""
@@ -60,7 +66,7 @@ class Pictures:
         for number, row in self._store.database.numbered_images():
             with suppress(ValidationError):
                 ref = Image.model_validate(row)
-                found[ref.pixels] = Picture(ref, self.load, None, alias_of(number))
+                found[ref.pixels] = Picture(ref, self.load, None, alias_of(number), self.trace)
         return found
 
     def find(self, pixels: str) -> Image | None:

@@ -8,6 +8,7 @@ from sightline.results import Answered, Cache, Drawn, Edited, Made, Result
 from sightline.tree.pictures import Pictures
 from sightline.tree.recipe import plain
 from sightline.tree.steps import Step
+from sightline_tools.locality import Locality
 
 
 def result(pictures: Pictures, step: Step, cache: Cache) -> Result:
@@ -23,7 +24,8 @@ def result(pictures: Pictures, step: Step, cache: Cache) -> Result:
         return Drawn(*common, step.seeds, tuple(values["plans"]))
     if step.tool == "edit":
         before = pictures.bound(pictures.reference(values["before"]["$image"]))
-        return Edited(*common, step.seeds, tuple(values["plans"]), before, values["changed"])
+        where = tuple(Locality.model_validate(told) for told in values.get("localities", ()))
+        return Edited(*common, step.seeds, tuple(values["plans"]), before, values["changed"], where)
     return Made(*common, values)
 
 

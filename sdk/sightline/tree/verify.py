@@ -23,8 +23,8 @@ class Report:
 
 
 def verify(store: Store) -> Report:
-    """Check every step, picture, pointer and object of a store."""
-    steps, pictures = store.database.steps(), store.database.images()
+    """Check every step, picture and object of the whole store, and the pointers of this session."""
+    steps, pictures = store.database.all_steps(), store.database.images()
     known, here = {str(row["id"]) for row in steps}, {str(row["pixels"]) for row in pictures}
     objects, named = list(store.objects.digests()), {str(row["blob"]) for row in pictures}
     problems = [
