@@ -32,12 +32,14 @@ if TYPE_CHECKING:
     )
     from sightline.results import Answered, Drawn, Edited, Made, Picture, Result
     from sightline.session import Session
+    from sightline.store.sweep import Swept
     from sightline.streaming import Done
     from sightline.tree.bisection import Bisection
     from sightline.tree.diff import Difference
     from sightline.tree.history import Move
     from sightline.tree.outline import Outline
     from sightline.tree.replay import Replay
+    from sightline.tree.search import Found
     from sightline.tree.steps import Step
     from sightline.tree.view import View
     from sightline_runtime.protocol import Preview, Progress, Runtime, TextDelta
@@ -73,6 +75,8 @@ _PLACES = {
     "sightline.tree.history": ("Move",),
     "sightline.tree.outline": ("Outline",),
     "sightline.tree.replay": ("Replay",),
+    "sightline.store.sweep": ("Swept",),
+    "sightline.tree.search": ("Found",),
     "sightline.tree.steps": ("Step",),
     "sightline.tree.view": ("View",),
     "sightline_runtime.protocol": ("Preview", "Progress", "Runtime", "TextDelta"),
@@ -98,6 +102,7 @@ __all__ = [
     "EngineError",
     "FakeRuntime",
     "FaultyRuntime",
+    "Found",
     "Image",
     "ImageError",
     "InputError",
@@ -118,6 +123,7 @@ __all__ = [
     "StaleHeadError",
     "Step",
     "StoreError",
+    "Swept",
     "TextDelta",
     "Tool",
     "ToolContext",

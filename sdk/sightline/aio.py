@@ -17,6 +17,7 @@ from typing import ParamSpec, TypeVar
 
 from sightline.results import Answered, Drawn, Edited, Made, Result
 from sightline.session import Box, ImageLike, Ref, Session
+from sightline.store.sweep import DEFAULT_AGE, Swept
 from sightline.streaming import Events, Stream, StreamEvent
 from sightline.tree.bisection import Bisection, Check
 from sightline.tree.cancelling import Cancellation
@@ -24,6 +25,7 @@ from sightline.tree.diff import Difference
 from sightline.tree.history import Move
 from sightline.tree.outline import Outline
 from sightline.tree.replay import Replay
+from sightline.tree.search import Found
 from sightline.tree.steps import Step
 from sightline.tree.verify import Report
 from sightline.tree.view import View
@@ -96,11 +98,15 @@ class AsyncSession:
         self,
         path: str | Path | None = None,
         *,
+        store: str | Path | None = None,
+        objects: str | Path | None = None,
         runtime: Runtime | None = None,
         seed: int | None = None,
         toolbox: Toolbox | None = None,
     ) -> None:
-        self._session = Session(path, runtime=runtime, seed=seed, toolbox=toolbox)
+        self._session = Session(
+            path, store=store, objects=objects, runtime=runtime, seed=seed, toolbox=toolbox
+        )
 
     async def generate(
         self,
@@ -292,6 +298,11 @@ class AsyncSession:
         return AsyncStream(self._session.stream)
 
     @property
+    def name(self) -> str:
+        """The name of the session in its store; `main` where it is the only one."""
+        return self._session.name
+
+    @property
     def path(self) -> Path | None:
         """Where the session is stored, None in memory."""
         return self._session.path
@@ -299,6 +310,21 @@ class AsyncSession:
     async def report(self, path: str | Path) -> Path:
         """Write the whole session as one HTML file that opens offline."""
         return await _awaited(self._session.report, path)
+
+    async def find(self, what: ImageLike, *, limit: int = 10) -> list[Found]:
+        """Find steps by the words of their prompts and answers, or pictures by one that they resemble.
+
+        A text is words, unless it names a picture (`img3`); a file to compare is given as a Path.
+        InputError if pictures are to be compared by a model that cannot.
+        """
+        return await _awaited(self._session.find, what, limit=limit)
+
+    async def gc(self, *, dry_run: bool = True, older_than: float = DEFAULT_AGE) -> Swept:
+        """Remove what no branch, tag, redo or recent move of any session of the store leads to.
+
+        What is younger than `older_than` seconds is kept. A dry run, the default, only tells.
+        """
+        return await _awaited(self._session.gc, dry_run=dry_run, older_than=older_than)
 
     async def verify_store(self) -> Report:
         """Derive every digest again; `problems` is empty when the store is whole."""

@@ -21,7 +21,8 @@ from sightline import connect
 from sightline.errors import InputError
 from sightline.results import Answered, Drawn, Edited, Made, Picture, Result
 from sightline.store.database import Store
-from sightline.store.opening import open_store
+from sightline.store.opening import open_session
+from sightline.store.sweep import DEFAULT_AGE, Swept, gc
 from sightline.streaming import Stream
 from sightline.tree import history
 from sightline.tree.bisection import Bisection, Check, bisect
@@ -31,6 +32,7 @@ from sightline.tree.execute import Executor
 from sightline.tree.outline import Outline, outline
 from sightline.tree.recipe import checked_seed
 from sightline.tree.replay import Replay, replay
+from sightline.tree.search import Found, find
 from sightline.tree.steps import Step
 from sightline.tree.verify import Report, verify
 from sightline.tree.view import View, at
@@ -53,7 +55,10 @@ Box = tuple[float, float, float, float]
 class Session:
     """A multi-turn visual session; use it as a context manager or call `close`.
 
-    `path` is a folder that is made if needed, None keeps everything in memory.
+    `path` is a folder that is made if needed, None keeps everything in memory. With `store`
+    (a folder, or postgresql://user:password@host/database) it is the name of one of the many
+    sessions that a store holds; they share pictures and work that was done. `objects` is where
+    the bytes of pictures are kept, if not beside the database: a folder or an fsspec URL.
     `runtime` is a loaded model, None loads the embedded one at first use.
     `seed` makes a session reproducible: the same verbs give the same pictures.
     """
@@ -62,6 +67,8 @@ class Session:
         self,
         path: str | Path | None = None,
         *,
+        store: str | Path | None = None,
+        objects: str | Path | None = None,
         runtime: Runtime | None = None,
         seed: int | None = None,
         toolbox: Toolbox | None = None,
@@ -69,7 +76,7 @@ class Session:
         if runtime is not None and not isinstance(runtime, Runtime):
             raise InputError(f"{runtime!r} is not a runtime", hint="give what sightline.load returns")
         start = None if seed is None else checked_seed(seed)
-        self._store: Store = open_store(path)
+        self._store: Store = open_session(path, store, objects)
         self._executor = Executor(
             self._store,
             runtime or connect.Lazy(),
@@ -279,6 +286,11 @@ class Session:
         return Stream(self._executor)
 
     @property
+    def name(self) -> str:
+        """The name of the session in its store; `main` where it is the only one."""
+        return self._store.session
+
+    @property
     def path(self) -> Path | None:
         """Where the session is stored, None in memory."""
         return self._store.path
@@ -288,6 +300,21 @@ class Session:
         from sightline.report import write_report
 
         return write_report(self._executor, Path(path))
+
+    def find(self, what: ImageLike, *, limit: int = 10) -> list[Found]:
+        """Find steps by the words of their prompts and answers, or pictures by one that they resemble.
+
+        A text is words, unless it names a picture (`img3`); a file to compare is given as a Path.
+        InputError if pictures are to be compared by a model that cannot.
+        """
+        return find(self._executor, what, limit)
+
+    def gc(self, *, dry_run: bool = True, older_than: float = DEFAULT_AGE) -> Swept:
+        """Remove what no branch, tag, redo or recent move of any session of the store leads to.
+
+        What is younger than `older_than` seconds is kept. A dry run, the default, only tells.
+        """
+        return gc(self._store, dry_run=dry_run, older_than=older_than)
 
     def verify_store(self) -> Report:
         """Derive every digest again; `problems` is empty when the store is whole."""

@@ -86,12 +86,13 @@ def shows(*pixels: str) -> dict[str, object]:
 def check_a_step_comes_back_as_it_was(place: Place) -> None:
     """Every field is stored exactly, by the id or the beginning of it."""
     database = place.again()
-    made = insert(database, step(1, data_parents=("x" * 64,), error={"code": "c"}, usage={"n": 3}))
+    first = insert(database, step(0))
+    made = insert(database, step(1, first.id, data_parents=(first.id,), error={"code": "c"}, usage={"n": 3}))
     for name in (made.id, made.id[:6]):
         assert Step.from_row(database.get_step(name)) == made
     assert database.has_step(made.id)
     assert not database.has_step(made.id[:6])
-    assert [row["id"] for row in database.steps()] == [made.id]
+    assert [row["id"] for row in database.steps()] == [made.id, first.id]
 
 
 def check_a_step_is_inserted_once(place: Place) -> None:
@@ -156,11 +157,14 @@ def check_a_picture_row_is_kept_and_mended(place: Place) -> None:
     assert database.get_image("c" * 64) is None
 
 
-def check_a_step_never_names_a_missing_picture(place: Place) -> None:
-    """A step whose picture is not there is refused whole."""
+def check_a_step_never_names_what_is_missing(place: Place) -> None:
+    """A step whose picture or parent is not there is refused whole."""
     database = place.again()
     with pytest.raises(StoreError, match="aaaaaaaa"):
         database.insert_step(step(1).to_row(), made=["a" * 64])
+    for orphan in (step(1, "b" * 64), step(1, data_parents=("b" * 64,))):
+        with pytest.raises(StoreError, match="bbbbbbbb"):
+            database.insert_step(orphan.to_row())
     assert database.steps() == []
 
 
@@ -251,7 +255,8 @@ def check_settings_are_kept(place: Place) -> None:
     database = place.again()
     database.set_meta("seed", "1")
     database.set_meta("seed", "2")
-    database.set_shared("seed", "3")
+    assert database.settle("seed", "3") == "3"
+    assert database.settle("seed", "4") == "3"
     assert (database.get_meta("seed"), database.get_shared("seed")) == ("2", "3")
     assert database.get_meta("other") is None
 

@@ -224,7 +224,9 @@ class Postgres:
 
     def version(self, connection: Connection) -> int:
         """Read the number from its table."""
-        if connection.exec_driver_sql("SELECT to_regclass('sightline_schema')").scalar_one() is None:
+        # not to_regclass, which may answer from before another process made the tables
+        named = "schemaname = current_schema() AND tablename = 'sightline_schema'"
+        if connection.exec_driver_sql(f"SELECT 1 FROM pg_tables WHERE {named}").first() is None:
             return 0
         return int(connection.exec_driver_sql("SELECT version FROM sightline_schema").scalar_one())
 

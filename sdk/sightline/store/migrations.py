@@ -49,6 +49,7 @@ def m003_many_sessions(connection: Connection, dialect: Dialect) -> None:
     """
     statements = (
         "ALTER TABLE steps ADD COLUMN session TEXT NOT NULL DEFAULT 'main'",
+        "ALTER TABLE steps ADD COLUMN touched DOUBLE PRECISION NOT NULL DEFAULT 0",
         "CREATE INDEX steps_session ON steps (session, seq)",
         "CREATE INDEX made_step ON made (step)",
         "ALTER TABLE images ADD COLUMN touched DOUBLE PRECISION NOT NULL DEFAULT 0",

@@ -44,6 +44,23 @@ class Objects:
             return root.rstrip("/")
         return Path(root).absolute().as_uri() if isinstance(root, str | Path) else _refused(root)
 
+    def claim(self, owner: str) -> None:
+        """Note that a store keeps its objects here."""
+        path = f"{self._root}/owners/{owner}"
+        try:
+            if not self._fs.exists(path):
+                self._fs.makedirs(os.path.dirname(path), exist_ok=True)
+                self._fs.pipe_file(path, b"")
+        except OSError as error:
+            raise StoreError(
+                f"objects cannot be written: {error}", hint="check the place and rights"
+            ) from error
+
+    def owners(self) -> set[str]:
+        """The stores that keep their objects here and noted it."""
+        found = self._fs.find(f"{self._root}/owners")
+        return {str(path).rsplit("/", 1)[-1] for path in found}
+
     def _path(self, digest: str) -> str:
         return f"{self._root}/{digest[:2]}/{digest[2:]}"
 
@@ -130,16 +147,43 @@ class Objects:
         except FileNotFoundError:
             return 0
 
-    def delete(self, digest: str) -> None:
-        """Remove an object; one that is gone stays so."""
+    def discard(self, digest: str, *, older_than: float) -> bool:
+        """Remove an object unless it was put within so many seconds; tells whether it is gone."""
         try:
-            self._fs.rm_file(self._path(digest))
+            return self._set_aside(digest, older_than) if self._local else self._removed(digest, older_than)
         except FileNotFoundError:
-            pass
+            return True
         except OSError as error:
             raise StoreError(
                 f"object {digest[:8]} cannot be removed: {error}", hint="check your rights"
             ) from error
+
+    def _removed(self, digest: str, older_than: float) -> bool:
+        old = self.age(digest) >= older_than
+        if old:
+            self._fs.rm_file(self._path(digest))
+        return old
+
+    def _set_aside(self, digest: str, older_than: float) -> bool:
+        """Move the file away, then look at its age: a writer that dated it before gets it back."""
+        path = self._path(digest)
+        aside = f"{path}.{uuid.uuid4().hex}.old"
+        os.rename(path, aside)
+        old = time.time() - os.stat(aside).st_mtime >= older_than
+        if old:
+            os.unlink(aside)
+        else:
+            os.rename(aside, path)
+        return old
+
+    def sweep_halves(self, *, older_than: float) -> None:
+        """Remove files that a killed writer or sweep never finished."""
+        if not self._local:
+            return
+        for ending in ("new", "old"):
+            for path in Path(self._root).glob(f"??/*.{ending}"):
+                if time.time() - path.stat().st_mtime >= older_than:
+                    path.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Free objects in memory of their own; all others stay."""

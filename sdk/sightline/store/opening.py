@@ -1,6 +1,7 @@
 """Open a whole store: a folder, memory, or a database by URL with its objects wherever they are."""
 
 import re
+import uuid
 from pathlib import Path
 
 from sightline.errors import CorruptStoreError, InputError, StoreError
@@ -28,7 +29,9 @@ def open_store(
     if not isinstance(session, str) or not _NAME.fullmatch(session):
         raise InputError(f"{session!r} cannot name a session", hint="use letters, digits, and . _ - /")
     if place is None:
-        return Store(Database(Sqlite(None), session), Objects(objects), None)
+        if objects is not None:
+            raise InputError("a session in memory keeps its pictures there too", hint="give it a folder")
+        return Store(Database(Sqlite(None), session), Objects(None), None)
     if isinstance(place, str) and "://" in place:
         server = Postgres(place)
         default = Path.home() / ".sightline" / "objects" / server.name
@@ -38,22 +41,40 @@ def open_store(
     return _with_objects(database, objects, folder / "objects", folder)
 
 
+def open_session(path: str | Path | None, store: str | Path | None, objects: str | Path | None) -> Store:
+    """Open a session: `path` is its folder or URL, or its name if a store of many sessions is given."""
+    if store is None:
+        return open_store(path, objects=objects)
+    if isinstance(path, Path):
+        raise InputError(f"{path} is a path, not the name of a session", hint='say Session("cats", store=…)')
+    return open_store(store, session=MAIN if path is None else path, objects=objects)
+
+
 def _with_objects(database: Database, given: str | Path | None, default: Path, folder: Path | None) -> Store:
     """A store whose objects are where they were first put."""
     try:
-        known = database.get_shared("objects")
-        wanted = known if given is None else Objects.address(given)
-        if known is not None and wanted != known:
-            raise InputError(
-                "the pictures of this store are kept elsewhere", hint="leave `objects` out: it is remembered"
-            )
-        if known is None and (wanted is not None or folder is None) and not database.read_only:
-            wanted = wanted or Objects.address(default)
-            database.set_shared("objects", wanted)
-        return Store(database, Objects(wanted or default), folder)
+        return Store(database, _objects(database, given, default, folder is not None), folder)
     except BaseException:
         database.close()
         raise
+
+
+def _objects(database: Database, given: str | Path | None, default: Path, beside: bool) -> Objects:
+    """The objects of a database: beside it by default, else where it remembers, which is noted there too."""
+    known = database.get_shared("objects")
+    wanted = known if given is None else Objects.address(given)
+    if wanted is None and not beside:
+        wanted = Objects.address(default)
+    if known is not None and wanted != known:
+        raise InputError(
+            "the pictures of this store are kept elsewhere", hint="leave `objects` out: it is remembered"
+        )
+    objects = Objects(default if wanted is None else wanted)
+    if wanted is not None and known is None and not database.read_only:
+        objects.claim(database.settle("id", uuid.uuid4().hex))
+        if database.settle("objects", wanted) != wanted:
+            raise InputError("another writer just put the pictures elsewhere", hint="open the store again")
+    return objects
 
 
 def _file(folder: Path) -> Path:

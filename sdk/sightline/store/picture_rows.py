@@ -121,6 +121,17 @@ class PictureRows(Transactions):
         values = {"pixels": pixels, "fingerprint": fingerprint, "vector": vector}
         self._write(lambda connection: connection.execute(text(statement), values))
 
+    def pixels_without_vector(self, fingerprint: str) -> list[str]:
+        """This session's pictures that have no vector under a fingerprint, in the order of their numbers."""
+        rows = self._select(
+            "SELECT aliases.pixels FROM aliases JOIN images ON images.pixels = aliases.pixels "
+            "LEFT JOIN vectors ON vectors.pixels = aliases.pixels AND fingerprint = :fingerprint "
+            "WHERE session = :session AND vector IS NULL ORDER BY number",
+            session=self.session,
+            fingerprint=fingerprint,
+        )
+        return [str(row["pixels"]) for row in rows]
+
     def vectors(self, fingerprint: str) -> list[Row]:
         """The vectors of this session's pictures under a fingerprint, in the order of their numbers."""
         return self._select(

@@ -36,9 +36,15 @@ class RefRows(Transactions):
         """A setting of the whole store."""
         return self._meta("", key)
 
-    def set_shared(self, key: str, value: str) -> None:
-        """Store a setting of the whole store."""
-        self._set_meta("", key, value)
+    def settle(self, key: str, value: str) -> str:
+        """Store a setting of the whole store unless there is one; gives the one that is there."""
+
+        def work(connection: Connection) -> None:
+            statement = "INSERT INTO meta VALUES ('', :key, :value) ON CONFLICT DO NOTHING"
+            connection.execute(text(statement), {"key": key, "value": value})
+
+        self._write(work)
+        return self._meta("", key) or value
 
     def _meta(self, session: str, key: str) -> str | None:
         rows = self._select("SELECT value FROM meta WHERE session = :s AND key = :key", s=session, key=key)

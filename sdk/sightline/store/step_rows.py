@@ -5,7 +5,9 @@ stands in a table of its own, so that going through steps stays cheap.
 """
 
 import hashlib
+import json
 import re
+import time
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, bindparam, text
@@ -51,19 +53,21 @@ class StepRows(Transactions):
         """Add a step, the pictures it made, and the stages it used; one that is there stays as it is.
 
         A picture that is new to this session gets the next short number. A stage that is
-        gone is not linked; a picture that is gone is a StoreError, and nothing is added.
+        gone is not linked. A step that names a picture or another step that is not there
+        is a StoreError, and nothing is added.
         """
         self._write(lambda connection: self._insert(connection, row, made, stages))
 
     def _insert(
         self, connection: Connection, row: Mapping[str, object], made: Sequence[str], stages: Sequence[str]
     ) -> None:
-        names = [*_COLUMNS, "session"]
+        names = [*_COLUMNS, "session", "touched"]
         statement = (
             f"INSERT INTO steps ({', '.join(names)}) VALUES ({', '.join(f':{name}' for name in names)}) "
             "ON CONFLICT (id) DO NOTHING"
         )
-        values = _shortened(connection, row) | {"session": self.session}
+        self._check_parents(connection, row)
+        values = _shortened(connection, row) | {"session": self.session, "touched": time.time()}
         if connection.execute(text(statement), values).rowcount:
             seq = connection.execute(
                 text("SELECT seq FROM steps WHERE id = :id"), {"id": row["id"]}
@@ -73,6 +77,16 @@ class StepRows(Transactions):
             self._insert_made(connection, str(row["id"]), pixels)
         for key in dict.fromkeys(stages):
             connection.execute(text(_LINK), {"step": row["id"], "key": key})
+
+    def _check_parents(self, connection: Connection, row: Mapping[str, object]) -> None:
+        """Refuse to build on a step that a sweep removed, or that never was."""
+        parents = {row["parent"], *json.loads(str(row["data_parents"]))} - {None}
+        for parent in parents:
+            if connection.execute(text("SELECT 1 FROM steps WHERE id = :id"), {"id": parent}).first() is None:
+                raise StoreError(
+                    f"step {str(parent)[:8]}, on which this call builds, is not in the store",
+                    hint="look at the head again, then repeat the call",
+                )
 
     def _insert_made(self, connection: Connection, step: str, pixels: str) -> None:
         if connection.execute(text("SELECT 1 FROM images WHERE pixels = :p"), {"p": pixels}).first() is None:
@@ -130,6 +144,26 @@ class StepRows(Transactions):
             recipe=recipe,
         )
         return rows[0] if rows else None
+
+    def earlier(self, recipe: str, seq: int) -> Row | None:
+        """A finished step of a recipe from before a step, in any session; one that computed it, if any is."""
+        rows = self._steps(
+            "SELECT * FROM steps WHERE recipe = :recipe AND status = 'done' AND seq < :seq "
+            "ORDER BY CASE WHEN ended > started THEN 0 ELSE 1 END, seq DESC LIMIT 1",
+            recipe=recipe,
+            seq=seq,
+        )
+        return rows[0] if rows else None
+
+    def of_tool(self, tool: str, *, before: int, limit: int) -> list[Row]:
+        """Finished steps of a tool from before a step, in any session, newest first."""
+        return self._steps(
+            "SELECT * FROM steps WHERE tool = :tool AND status = 'done' AND seq < :seq "
+            "ORDER BY seq DESC LIMIT :n",
+            tool=tool,
+            seq=before,
+            n=limit,
+        )
 
     def steps(self, limit: int | None = None) -> list[Row]:
         """Steps of all branches of this session, newest first."""

@@ -20,8 +20,8 @@ _LONGEST, _MOST = 60, 4000
 
 def words_in(text: str) -> list[str]:
     """Every word of a text once, in order."""
-    parts = unicodedata.normalize("NFKD", text.casefold())
-    plain = "".join(part for part in parts if not unicodedata.combining(part))
+    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    plain = "".join(part for part in folded if not unicodedata.combining(part))
     found = dict.fromkeys(word[:_LONGEST] for word in _WORD.findall(plain))
     return list(found)[:_MOST]
 

@@ -17,7 +17,6 @@ from tests.sdk.store.old_stores import make_old
 
 import sightline as sl
 from sightline.errors import CorruptStoreError, StaleHeadError, StoreError
-from sightline.store import sweep
 from sightline.store.objects import Objects
 from sightline.store.opening import open_store
 
@@ -186,17 +185,6 @@ def test_a_kill_leaves_garbage_at_most(tmp_path, fake, where, steps):
         assert report.steps == steps
         assert len(s.log()) == 1
         assert s.generate("a ring").cache == ("miss" if steps == 1 else "hit")
-
-
-def test_sweep_deletes_old_garbage_only(tmp_path, fake):
-    """Objects that no picture names go once they are old; named ones stay."""
-    with sl.Session(tmp_path / "s", runtime=fake) as s:
-        a = s.generate("a star")
-        store = s._store
-        garbage = store.objects.put(b"left by a crash")
-        assert sweep.sweep(store) == []
-        assert sweep.sweep(store, older_than=0) == [garbage]
-        assert np.array_equal(a.image.numpy(), s.show(a).image.numpy())
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
