@@ -30,14 +30,17 @@ if TYPE_CHECKING:
         StaleHeadError,
         StoreError,
     )
+    from sightline.lineage import Lineage
     from sightline.results import Answered, Drawn, Edited, Made, Picture, Result
-    from sightline.session import Session
+    from sightline.session import Session, import_session
     from sightline.store.sweep import Swept
     from sightline.streaming import Done
     from sightline.tree.bisection import Bisection
     from sightline.tree.diff import Difference
+    from sightline.tree.drift import Drift
     from sightline.tree.history import Move
     from sightline.tree.outline import Outline
+    from sightline.tree.recreation import Recreation
     from sightline.tree.replay import Replay
     from sightline.tree.search import Found
     from sightline.tree.steps import Step
@@ -45,6 +48,8 @@ if TYPE_CHECKING:
     from sightline_runtime.protocol import Preview, Progress, Runtime, TextDelta
     from sightline_runtime.testing import FakeRuntime, FaultyRuntime, ScriptedRuntime
     from sightline_tools.image import Image
+    from sightline_tools.locality import Locality
+    from sightline_tools.region import Region
     from sightline_tools.tool import Tool, ToolContext, tool
     from sightline_tools.toolbox import Toolbox
 
@@ -67,13 +72,16 @@ _PLACES = {
         "StaleHeadError",
         "StoreError",
     ),
+    "sightline.lineage": ("Lineage",),
     "sightline.results": ("Answered", "Drawn", "Edited", "Made", "Picture", "Result"),
-    "sightline.session": ("Session",),
+    "sightline.session": ("Session", "import_session"),
     "sightline.streaming": ("Done",),
     "sightline.tree.bisection": ("Bisection",),
     "sightline.tree.diff": ("Difference",),
+    "sightline.tree.drift": ("Drift",),
     "sightline.tree.history": ("Move",),
     "sightline.tree.outline": ("Outline",),
+    "sightline.tree.recreation": ("Recreation",),
     "sightline.tree.replay": ("Replay",),
     "sightline.store.sweep": ("Swept",),
     "sightline.tree.search": ("Found",),
@@ -82,6 +90,8 @@ _PLACES = {
     "sightline_runtime.protocol": ("Preview", "Progress", "Runtime", "TextDelta"),
     "sightline_runtime.testing": ("FakeRuntime", "FaultyRuntime", "ScriptedRuntime"),
     "sightline_tools.image": ("Image",),
+    "sightline_tools.locality": ("Locality",),
+    "sightline_tools.region": ("Region",),
     "sightline_tools.tool": ("Tool", "ToolContext", "tool"),
     "sightline_tools.toolbox": ("Toolbox",),
 }
@@ -98,6 +108,7 @@ __all__ = [
     "Difference",
     "Done",
     "Drawn",
+    "Drift",
     "Edited",
     "EngineError",
     "FakeRuntime",
@@ -106,6 +117,8 @@ __all__ = [
     "Image",
     "ImageError",
     "InputError",
+    "Lineage",
+    "Locality",
     "Made",
     "ModelError",
     "Move",
@@ -114,6 +127,8 @@ __all__ = [
     "Picture",
     "Preview",
     "Progress",
+    "Recreation",
+    "Region",
     "Replay",
     "Result",
     "Runtime",
@@ -129,6 +144,7 @@ __all__ = [
     "ToolContext",
     "Toolbox",
     "View",
+    "import_session",
     "load",
     "tool",
 ]

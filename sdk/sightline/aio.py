@@ -15,15 +15,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import ParamSpec, TypeVar
 
+from sightline.lineage import Lineage
 from sightline.results import Answered, Drawn, Edited, Made, Result
-from sightline.session import Box, ImageLike, Ref, Session
+from sightline.session import Box, ImageLike, Ref, RegionLike, Session
 from sightline.store.sweep import DEFAULT_AGE, Swept
 from sightline.streaming import Events, Stream, StreamEvent
 from sightline.tree.bisection import Bisection, Check
 from sightline.tree.cancelling import Cancellation
 from sightline.tree.diff import Difference
+from sightline.tree.drift import Drift
 from sightline.tree.history import Move
 from sightline.tree.outline import Outline
+from sightline.tree.recreation import Recreation
 from sightline.tree.replay import Replay
 from sightline.tree.search import Found
 from sightline.tree.steps import Step
@@ -141,10 +144,25 @@ class AsyncSession:
         steps: int | None = None,
         guidance: float | None = None,
         size: tuple[int, int] | None = None,
+        region: RegionLike | None = None,
+        feather: int | None = None,
     ) -> Edited:
-        """Change a picture as an instruction says."""
+        """Change a picture as an instruction says.
+
+        With a `region` every pixel outside stays exactly as it is, and the change fades in
+        over `feather` pixels from its edge inwards; the picture keeps its size.
+        """
         return await _awaited(
-            self._session.edit, image, instruction, n=n, seed=seed, steps=steps, guidance=guidance, size=size
+            self._session.edit,
+            image,
+            instruction,
+            n=n,
+            seed=seed,
+            steps=steps,
+            guidance=guidance,
+            size=size,
+            region=region,
+            feather=feather,
         )
 
     async def crop(self, image: ImageLike, box: Box) -> Made:
@@ -286,6 +304,31 @@ class AsyncSession:
     async def replay(self, step: Ref | None = None) -> Replay:
         """Compute a step (or the whole branch) again and compare; moves nothing."""
         return await _awaited(self._session.replay, step)
+
+    async def drift(self, ref: Ref | None = None) -> Drift:
+        """How far a chain of edits has come from its first picture where nothing was to change.
+
+        The chain is that of the newest edit at or before a step, HEAD by default.
+        """
+        return await _awaited(self._session.drift, ref)
+
+    async def export(self, path: str | Path, *, branch: str | None = None) -> Path:
+        """Write the session, or one branch with all it was made from, as one file for `import_session`."""
+        return await _awaited(self._session.export, path, branch=branch)
+
+    async def recreate(
+        self, source: Lineage | str | Path, *, inputs: Mapping[str, ImageLike] | None = None
+    ) -> Recreation:
+        """Make a picture again from its lineage, or from its file, and say whether it is the same.
+
+        `inputs` gives the pictures that were brought in from outside, by pixel digest or the
+        beginning of one; NotFoundError names those that are missing.
+        """
+        return await _awaited(self._session.recreate, source, inputs=inputs)
+
+    async def explain(self, step: Ref | None = None) -> Explanation:
+        """Say why a step (the current one by default) was served from the memo, in part, or not at all."""
+        return await _awaited(self._session.explain, step)
 
     @property
     def runtime(self) -> Runtime:

@@ -17,8 +17,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as PILImage
 
-from sightline import connect
+from sightline import connect, importing, provenance
+from sightline.archive import Archive, pack
 from sightline.errors import InputError
+from sightline.lineage import Lineage
 from sightline.results import Answered, Drawn, Edited, Made, Picture, Result
 from sightline.store.database import Store
 from sightline.store.opening import open_session
@@ -28,9 +30,11 @@ from sightline.tree import history
 from sightline.tree.bisection import Bisection, Check, bisect
 from sightline.tree.cherry import cherry_pick
 from sightline.tree.diff import Difference, diff
+from sightline.tree.drift import Drift, drift
 from sightline.tree.execute import Executor
 from sightline.tree.outline import Outline, outline
 from sightline.tree.recipe import checked_seed
+from sightline.tree.recreation import Recreation, recreate
 from sightline.tree.replay import Replay, replay
 from sightline.tree.search import Found, find
 from sightline.tree.steps import Step
@@ -38,6 +42,7 @@ from sightline.tree.verify import Report, verify
 from sightline.tree.view import View, at
 from sightline_runtime.protocol import Runtime
 from sightline_tools.image import Image
+from sightline_tools.region import Region
 from sightline_tools.toolbox import Toolbox, default_toolbox
 
 ImageLike = Picture | Result | Image | Step | str | Path | bytes | PILImage.Image | npt.NDArray[np.uint8]
@@ -50,6 +55,9 @@ Ref = Result | Step | str
 
 Box = tuple[float, float, float, float]
 """(left, top, right, bottom), in parts of the picture (all ≤ 1) or in pixels."""
+
+RegionLike = Region | Box | Sequence[tuple[float, float]] | ImageLike
+"""A part of a picture: a box, the corners of a polygon, or a mask picture, white where to change."""
 
 
 class Session:
@@ -117,10 +125,17 @@ class Session:
         steps: int | None = None,
         guidance: float | None = None,
         size: tuple[int, int] | None = None,
+        region: RegionLike | None = None,
+        feather: int | None = None,
     ) -> Edited:
-        """Change a picture as an instruction says."""
+        """Change a picture as an instruction says.
+
+        With a `region` every pixel outside stays exactly as it is, and the change fades in
+        over `feather` pixels from its edge inwards; the picture keeps its size.
+        """
         options = {"n": n, "steps": steps, "guidance": guidance, "size": size}
-        args: dict[str, object] = {"image": image, "instruction": instruction, **options}
+        where = {"region": region, "feather": feather}
+        args: dict[str, object] = {"image": image, "instruction": instruction, **options, **where}
         return cast(Edited, self._run("edit", args, seed=seed))
 
     # --- pure tools --------------------------------------------------------------------------
@@ -273,6 +288,34 @@ class Session:
         targets = self.log()[::-1] if step is None else [self._executor.step(at)]
         return replay(self._executor, targets)
 
+    def drift(self, ref: Ref | None = None) -> Drift:
+        """How far a chain of edits has come from its first picture where nothing was to change.
+
+        The chain is that of the newest edit at or before a step, HEAD by default.
+        """
+        return drift(self._store, self._executor.locate(ref))
+
+    # --- taking away and bringing back -------------------------------------------------------
+
+    def export(self, path: str | Path, *, branch: str | None = None) -> Path:
+        """Write the session, or one branch with all it was made from, as one file for `import_session`."""
+        return pack(self._store, Path(path), branch=branch)
+
+    def recreate(
+        self, source: Lineage | str | Path, *, inputs: Mapping[str, ImageLike] | None = None
+    ) -> Recreation:
+        """Make a picture again from its lineage, or from its file, and say whether it is the same.
+
+        `inputs` gives the pictures that were brought in from outside, by pixel digest or the
+        beginning of one; NotFoundError names those that are missing.
+        """
+        lineage = source if isinstance(source, Lineage) else provenance.read(source)
+        return recreate(self._executor, lineage, inputs or {})
+
+    def explain(self, step: Ref | None = None) -> Explanation:
+        """Say why a step (the current one by default) was served from the memo, in part, or not at all."""
+        return explain(self._executor, self._executor.locate(step))
+
     # --- the rest ----------------------------------------------------------------------------
 
     @property
@@ -334,3 +377,33 @@ class Session:
 
     def _run(self, tool: str, args: Mapping[str, object], *, seed: int | None = None) -> Result:
         return self._executor.run(tool, args, seed=seed)
+
+    def _take_in(self, archive: Archive) -> None:
+        """Fill the store, and look anew at what it holds."""
+        importing.fill(self._store, archive)
+        before = self._executor
+        self._executor = Executor(self._store, before.runtime, before.toolbox, seed=None)
+
+
+def import_session(
+    archive: str | Path,
+    path: str | Path | None = None,
+    *,
+    store: str | Path | None = None,
+    objects: str | Path | None = None,
+    runtime: Runtime | None = None,
+    toolbox: Toolbox | None = None,
+) -> Session:
+    """Open a session with what another one exported: a new one, or one that is there and keeps its own.
+
+    The places are those of `Session`. Step ids stay as they were. All is checked before
+    anything is written: InputError if the file is no archive, or not whole.
+    """
+    found = importing.checked(Path(archive))
+    session = Session(path, store=store, objects=objects, runtime=runtime, toolbox=toolbox)
+    try:
+        session._take_in(found)
+    except BaseException:
+        session.close()
+        raise
+    return session

@@ -154,7 +154,8 @@ def _apart(a: Array, b: Array, asked: Mask) -> Distance:
     apart = difference(a, b)[outside]
     kept = np.where(asked[..., None], a, b)  # what was asked counts as the same, and adds nothing
     alike = 1 - (1 - ssim(a, kept)) / outside.mean()
-    return Distance(float((apart > CHANGED).mean()), float(apart.mean()), float(alike), float(outside.mean()))
+    told = ((apart > CHANGED).mean(), apart.mean(), alike, outside.mean())
+    return Distance(*(round(float(number), 6) for number in told))
 
 
 def _cells(told: Distance) -> str:
