@@ -43,8 +43,16 @@ class Pictures:
         self._store = store
 
     def load(self, ref: Image) -> npt.NDArray[np.uint8]:
-        """The pixels of a stored picture."""
-        return images.decode_png(self._store.objects.get(ref.blob))
+        """The pixels of a stored picture; NotFoundError if it was swept away since it was made."""
+        try:
+            return images.decode_png(self._store.objects.get(ref.blob))
+        except CorruptStoreError as error:
+            if self.find(ref.pixels) is None:
+                raise NotFoundError(
+                    f"picture {ref.pixels[:8]} is not in this session any more",
+                    hint="no branch or tag held it when the store was swept; make it again",
+                ) from error
+            raise
 
     def keep(self, ref: Image, png: bytes) -> None:
         """Store a picture: its bytes first, then its row."""

@@ -36,18 +36,19 @@ class Refs:
         """Stand on a branch, without moving HEAD, or where HEAD is."""
         self.lock = threading.RLock()
         self._store, self._database = store, store.database
-        if self._database.get_ref("branch", MAIN) is None and not self._database.read_only:
+        if self._database.get_ref("head", "HEAD") is None and not self._database.read_only:
             self._begin()
         head = self._database.get_ref("head", "HEAD")
         self._branch = branch or (head.target if head else None) or MAIN
-        self._seen: dict[str, str | None] = self._tips()
+        self._seen: dict[str, str | None] = self._tips() if branch is None else self._tip_of(branch)
         self._lost = bool(head or branch) and self._branch not in self._seen
 
     def _begin(self) -> None:
-        """Make the first branch, unless another process does in the same moment."""
-        with suppress(StaleHeadError):
-            self._database.move_ref("branch", MAIN, expected=None, new=None, create=True, why="branch")
-            self._database.put_ref("head", "HEAD", MAIN)
+        """Make the first branch, unless another process does in the same moment, and stand on it."""
+        if not self._database.refs("branch"):
+            with suppress(StaleHeadError):
+                self._database.move_ref("branch", MAIN, expected=None, new=None, create=True, why="branch")
+        self._database.put_ref("head", "HEAD", MAIN)
 
     def head(self) -> tuple[str, str | None]:
         """The current branch and the step it stands at, as this writer last saw it."""
@@ -221,6 +222,10 @@ class Refs:
             return self._unknown("branch", str(name))
         hint = f"make one there, branch('try', at={name!r}), or look with at({name!r})"
         return NotFoundError(f"there is no branch {name!r}, it names a step", hint=hint)
+
+    def _tip_of(self, branch: str) -> dict[str, str | None]:
+        ref = self._database.get_ref("branch", branch)
+        return {} if ref is None else {branch: ref.target}
 
     def _tips(self) -> dict[str, str | None]:
         return {ref.name: ref.target for ref in self._database.refs("branch")}
