@@ -31,13 +31,14 @@ if TYPE_CHECKING:
         StoreError,
     )
     from sightline.lineage import Lineage
-    from sightline.results import Answered, Drawn, Edited, Made, Picture, Result
+    from sightline.results import Answered, Cache, Drawn, Edited, Made, Picture, Result
     from sightline.session import Session, import_session
     from sightline.store.sweep import Swept
     from sightline.streaming import Done
     from sightline.tree.bisection import Bisection
     from sightline.tree.diff import Difference
     from sightline.tree.drift import Drift
+    from sightline.tree.explain import Explanation
     from sightline.tree.history import Move
     from sightline.tree.outline import Outline
     from sightline.tree.recreation import Recreation
@@ -73,12 +74,13 @@ _PLACES = {
         "StoreError",
     ),
     "sightline.lineage": ("Lineage",),
-    "sightline.results": ("Answered", "Drawn", "Edited", "Made", "Picture", "Result"),
+    "sightline.results": ("Answered", "Cache", "Drawn", "Edited", "Made", "Picture", "Result"),
     "sightline.session": ("Session", "import_session"),
     "sightline.streaming": ("Done",),
     "sightline.tree.bisection": ("Bisection",),
     "sightline.tree.diff": ("Difference",),
     "sightline.tree.drift": ("Drift",),
+    "sightline.tree.explain": ("Explanation",),
     "sightline.tree.history": ("Move",),
     "sightline.tree.outline": ("Outline",),
     "sightline.tree.recreation": ("Recreation",),
@@ -102,6 +104,7 @@ __all__ = [
     "AsyncSession",
     "Bisection",
     "BusyError",
+    "Cache",
     "CancelledError",
     "CorruptStoreError",
     "DeadlineError",
@@ -111,6 +114,7 @@ __all__ = [
     "Drift",
     "Edited",
     "EngineError",
+    "Explanation",
     "FakeRuntime",
     "FaultyRuntime",
     "Found",

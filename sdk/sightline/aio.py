@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import ParamSpec, TypeVar
 
 from sightline.lineage import Lineage
-from sightline.results import Answered, Drawn, Edited, Made, Result
+from sightline.results import Answered, Drawn, Edited, Made, Picture, Result
 from sightline.session import Box, ImageLike, Ref, RegionLike, Session
 from sightline.store.sweep import DEFAULT_AGE, Swept
 from sightline.streaming import Events, Stream, StreamEvent
@@ -24,6 +24,7 @@ from sightline.tree.bisection import Bisection, Check
 from sightline.tree.cancelling import Cancellation
 from sightline.tree.diff import Difference
 from sightline.tree.drift import Drift
+from sightline.tree.explain import Explanation
 from sightline.tree.history import Move
 from sightline.tree.outline import Outline
 from sightline.tree.recreation import Recreation
@@ -120,10 +121,24 @@ class AsyncSession:
         steps: int | None = None,
         guidance: float | None = None,
         size: tuple[int, int] | None = None,
+        decode_seed: int | None = None,
+        draft: bool = False,
     ) -> Drawn:
-        """Draw `n` pictures of a prompt."""
+        """Draw `n` pictures of a prompt.
+
+        `decode_seed` gives the same pictures in other details, a `draft` quickly and roughly:
+        see `promote`. Neither changes the features, which are kept, and so made once.
+        """
         return await _awaited(
-            self._session.generate, prompt, n=n, seed=seed, steps=steps, guidance=guidance, size=size
+            self._session.generate,
+            prompt,
+            n=n,
+            seed=seed,
+            steps=steps,
+            guidance=guidance,
+            size=size,
+            decode_seed=decode_seed,
+            draft=draft,
         )
 
     async def understand(
@@ -144,6 +159,8 @@ class AsyncSession:
         steps: int | None = None,
         guidance: float | None = None,
         size: tuple[int, int] | None = None,
+        decode_seed: int | None = None,
+        draft: bool = False,
         region: RegionLike | None = None,
         feather: int | None = None,
     ) -> Edited:
@@ -161,9 +178,19 @@ class AsyncSession:
             steps=steps,
             guidance=guidance,
             size=size,
+            decode_seed=decode_seed,
+            draft=draft,
             region=region,
             feather=feather,
         )
+
+    async def promote(self, draft: Ref | Picture) -> Drawn:
+        """Decode a draft, or one of its pictures, at full quality from the same features.
+
+        InputError for what is no draft; ModelError if another model drew it, or if its
+        features are gone and do not come out as they were.
+        """
+        return await _awaited(self._session.promote, draft)
 
     async def crop(self, image: ImageLike, box: Box) -> Made:
         """Cut a rectangle out of a picture."""

@@ -32,7 +32,9 @@ from sightline.tree.cherry import cherry_pick
 from sightline.tree.diff import Difference, diff
 from sightline.tree.drift import Drift, drift
 from sightline.tree.execute import Executor
+from sightline.tree.explain import Explanation, explain
 from sightline.tree.outline import Outline, outline
+from sightline.tree.promote import promote
 from sightline.tree.recipe import checked_seed
 from sightline.tree.recreation import Recreation, recreate
 from sightline.tree.replay import Replay, replay
@@ -103,9 +105,16 @@ class Session:
         steps: int | None = None,
         guidance: float | None = None,
         size: tuple[int, int] | None = None,
+        decode_seed: int | None = None,
+        draft: bool = False,
     ) -> Drawn:
-        """Draw `n` pictures of a prompt."""
+        """Draw `n` pictures of a prompt.
+
+        `decode_seed` gives the same pictures in other details, a `draft` quickly and roughly:
+        see `promote`. Neither changes the features, which are kept, and so made once.
+        """
         args = {"prompt": prompt, "n": n, "steps": steps, "guidance": guidance, "size": size}
+        args |= {"decode_seed": decode_seed, "draft": draft}
         return cast(Drawn, self._run("generate", args, seed=seed))
 
     def understand(
@@ -125,6 +134,8 @@ class Session:
         steps: int | None = None,
         guidance: float | None = None,
         size: tuple[int, int] | None = None,
+        decode_seed: int | None = None,
+        draft: bool = False,
         region: RegionLike | None = None,
         feather: int | None = None,
     ) -> Edited:
@@ -134,9 +145,18 @@ class Session:
         over `feather` pixels from its edge inwards; the picture keeps its size.
         """
         options = {"n": n, "steps": steps, "guidance": guidance, "size": size}
+        options |= {"decode_seed": decode_seed, "draft": draft}
         where = {"region": region, "feather": feather}
         args: dict[str, object] = {"image": image, "instruction": instruction, **options, **where}
         return cast(Edited, self._run("edit", args, seed=seed))
+
+    def promote(self, draft: Ref | Picture) -> Drawn:
+        """Decode a draft, or one of its pictures, at full quality from the same features.
+
+        InputError for what is no draft; ModelError if another model drew it, or if its
+        features are gone and do not come out as they were.
+        """
+        return cast(Drawn, promote(self._executor, draft))
 
     # --- pure tools --------------------------------------------------------------------------
 

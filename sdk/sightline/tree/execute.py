@@ -9,6 +9,7 @@ branch is done one after the other.
 from __future__ import annotations
 
 import hashlib
+import math
 import secrets
 import time
 from collections.abc import Iterable, Mapping
@@ -24,7 +25,7 @@ from sightline.tree import arguments, cancelling, memo, showing
 from sightline.tree.context import Context, Watch
 from sightline.tree.models import Models
 from sightline.tree.pictures import Pictures, Source
-from sightline.tree.recipe import Json, canonical, checked_seed, recipe_digest
+from sightline.tree.recipe import Json, canonical, checked_seed, plain, recipe_digest
 from sightline.tree.refs import Refs
 from sightline.tree.stages import Stages
 from sightline.tree.steps import Status, Step
@@ -126,8 +127,11 @@ class Executor:
 
     def add(self, value: object) -> Made:
         """Bring a picture in, as a step of its own."""
-        source = self.pictures.incoming(value)
-        step = _added(source)
+        return self.bring(self.pictures.incoming(value))
+
+    def bring(self, source: Source) -> Made:
+        """Bring a picture in that was read before."""
+        step = added(source)
         found = memo.lookup(self.store, step.recipe)
         committed = self._commit((), step, _holding(self, (), (source,)))
         picture = self.pictures.bound(source.ref, committed.id)
@@ -209,7 +213,7 @@ class Executor:
             parent, origins = self.refs.head()[1], _origins(sources)
             for source in sources:
                 if source.png is not None and source.ref.pixels not in origins:
-                    parent = origins[source.ref.pixels] = self._insert(_added(source), parent).id
+                    parent = origins[source.ref.pixels] = self._insert(added(source), parent).id
             made = [source.origin or origins.get(source.ref.pixels) for source in sources]
             read = [step_id for step_id in made if step_id is not None]
             parents = tuple(dict.fromkeys([origin, *read] if origin else read))
@@ -235,6 +239,21 @@ class Executor:
         if name is None:
             raise NotFoundError("the branch has no step yet", hint="add or generate a picture first")
         return Step.from_row(self.store.database.get_step(name))
+
+    def recorded(self, step: Step) -> dict[str, object]:
+        """A step's arguments as a verb takes them, with the pictures of the steps that it read."""
+        makers = [self.step(parent) for parent in step.data_parents if self.store.database.has_step(parent)]
+        origins = {pixels: maker.id for maker in reversed(makers) for pixels in maker.images()}
+
+        def restored(value: object) -> object:
+            if isinstance(value, dict) and set(value) == {"$image"}:
+                ref = self.pictures.reference(value["$image"])
+                return self.pictures.bound(ref, origins.get(ref.pixels))
+            if isinstance(value, dict):
+                return {name: restored(item) for name, item in value.items()}
+            return [restored(item) for item in value] if isinstance(value, list) else value
+
+        return {name: restored(plain(value)) for name, value in step.args.items()}
 
     def locate(self, at: object) -> str | None:
         """The id of the step that a result, a step or a name stands for; None stands for HEAD."""
@@ -285,12 +304,12 @@ def _blank(call: Call, started: float) -> Step:
         parent=None,
         data_parents=(),
         started=started,
-        ended=time.time(),
+        ended=max(time.time(), math.nextafter(started, math.inf)),  # what is computed takes some time
         context=call.dialogue,
     )
 
 
-def _added(source: Source) -> Step:
+def added(source: Source) -> Step:
     """The step of a picture that is brought in."""
     image: dict[str, Json] = {"$image": source.ref.pixels}
     args: dict[str, Json] = {"image": image, "notes": list(source.notes)}

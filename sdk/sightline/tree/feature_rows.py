@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from safetensors import SafetensorError
@@ -31,6 +32,31 @@ class Row:
     plan: str | None
     unchanged: bool | None
     warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Note:
+    """What stands beside a row: its seed, the recipe of the call that made it, when, and what it cost."""
+
+    seed: int
+    recipe: str
+    at: float
+    seconds: float
+
+    def dumps(self) -> str:
+        """As the text that the store keeps."""
+        return dumps({"stage": "features", **{name: str(value) for name, value in asdict(self).items()}})
+
+
+def notes_of(store: Store, step: str) -> dict[int, tuple[str, Note]]:
+    """The rows that a step used, by seed: the key and the note of each; without those that are damaged."""
+    found = {}
+    for row in store.database.stages_of(step):
+        with suppress(ValueError, KeyError, TypeError):
+            told = json.loads(str(row["meta"]))
+            note = Note(int(told["seed"]), told["recipe"], float(told["at"]), float(told["seconds"]))
+            found[note.seed] = str(row["key"]), note
+    return found
 
 
 def row_keys(request: FeatureRequest, fingerprint: str) -> list[str]:

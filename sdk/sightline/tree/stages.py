@@ -8,14 +8,13 @@ is, and not before.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from sightline.errors import SightlineError
 from sightline.results import Cache
 from sightline.store.database import Store
-from sightline.tree.feature_rows import Row, kept_row, packed, row_keys, row_of, separable
-from sightline.tree.recipe import Json, dumps
+from sightline.tree.feature_rows import Note, Row, kept_row, packed, row_keys, row_of, separable
 from sightline_runtime.protocol import (
     DecodeRequest,
     EmbedRequest,
@@ -39,7 +38,7 @@ class _Fresh:
     """A row that this call computed, and what is noted beside it; `whole` if it can be kept."""
 
     row: Row
-    note: Mapping[str, Json]
+    note: Note
     whole: bool
 
 
@@ -93,7 +92,7 @@ class Stages:
         whole = {key: fresh for key, fresh in self._fresh.items() if fresh.whole}
         for key, fresh in whole.items():
             blob = self._store.objects.put(packed(key, fresh.row))
-            self._store.database.insert_stage(key, blob, dumps(fresh.note))
+            self._store.database.insert_stage(key, blob, fresh.note.dumps())
         return (*self._kept, *whole)
 
     @property
@@ -116,8 +115,7 @@ class Stages:
         """Take the rows of a call apart."""
         seconds = made.usage.seconds / max(1, len(keys))
         for at, key in enumerate(keys):
-            note: dict[str, Json] = {"stage": "features", "seed": str(seeds[at]), "recipe": self._recipe}
-            note |= {"at": repr(time.time()), "seconds": repr(seconds)}
+            note = Note(seeds[at], self._recipe, time.time(), seconds)
             self._fresh[key] = _Fresh(row_of(made, at), note, separable(made, at))
 
     def _joined(self, keys: Sequence[str], made: FeatureResult) -> FeatureResult:

@@ -57,6 +57,11 @@ class Step:
         """How long it took."""
         return self.ended - self.started
 
+    @property
+    def found_again(self) -> bool:
+        """Whether it repeats a step whose work was found: that takes no time and costs nothing."""
+        return self.status == "done" and self.tool != "add" and self.ended == self.started and not self.usage
+
     def derived_id(self) -> str:
         """The digest of everything in the step but its id."""
         content: dict[str, Json] = {}
