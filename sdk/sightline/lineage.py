@@ -63,6 +63,13 @@ class Lineage(BaseModel):
     left_out: int = Field(default=0, ge=0)
     verified: bool = Field(default=False, exclude=True)
 
+    def __str__(self) -> str:
+        said = "verified: it belongs to these pixels" if self.verified else "NOT VERIFIED: believe none of it"
+        head = [f"picture {self.pixels[:8]}, {said}"]
+        if self.left_out:
+            head.append(f"  (the {self.left_out} oldest steps were left out)")
+        return "\n".join([*head, *map(_line, self.steps)])
+
     def missing(self) -> tuple[str, ...]:
         """The pixel digests of the pictures that must be given to make it again."""
         made: set[str] = set()
@@ -72,6 +79,17 @@ class Lineage(BaseModel):
             needed.update(dict.fromkeys(digest for digest in given if digest not in made))
             made.update(step.images)
         return tuple(needed)
+
+
+def _line(step: LineageStep) -> str:
+    """A step as a line: what made which picture, from what, with what."""
+    said = "brought in from outside" if step.tool == "add" else step.summary()
+    made = ", ".join(digest[:8] for digest in step.images)
+    read = ", ".join(digest[:8] for digest in step.inputs())
+    drawn = f"seed {', '.join(step.seeds)}" if step.seeds else ""
+    model = f"{step.model or 'a model'} {step.fingerprint[:8]}" if step.fingerprint else ""
+    details = " · ".join(filter(None, (f"from {read}" if read else "", drawn, model)))
+    return f"  {step.tool:<11} {made}  {said}" + (f"\n{'':<24}{details}" if details else "")
 
 
 def digests_in(value: object) -> Iterable[str]:
