@@ -28,6 +28,8 @@ class Dialect(Protocol):
     """What one kind of database does in its own way."""
 
     types: Mapping[str, str]
+    word_key: str
+    """The column of the index of words that holds the number of a step."""
 
     def engine(self, newest: int) -> Engine:
         """Make the door to the database; `newest` is the schema that will be asked for."""
@@ -69,6 +71,8 @@ class Sqlite:
         "bytes": "BLOB",
         "index": 'CREATE VIRTUAL TABLE words USING fts5 (said, tokenize="unicode61 remove_diacritics 0")',
     }
+
+    word_key = "rowid"
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -184,6 +188,8 @@ class Postgres:
         "index": "CREATE TABLE words (seq BIGINT PRIMARY KEY, said TSVECTOR NOT NULL);"
         "CREATE INDEX words_said ON words USING gin (said)",
     }
+
+    word_key = "seq"
 
     def __init__(self, url: str) -> None:
         self._url = _parsed(url)

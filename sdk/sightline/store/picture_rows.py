@@ -112,6 +112,14 @@ class PictureRows(Transactions):
         )
         return [(int(str(row.pop("number"))), row) for row in rows]
 
+    def pixels_without_alias(self) -> list[str]:
+        """Pictures that a step of some session made and that have no short number there."""
+        rows = self._select(
+            "SELECT DISTINCT made.pixels FROM made JOIN steps ON steps.id = made.step LEFT JOIN aliases "
+            "ON aliases.session = steps.session AND aliases.pixels = made.pixels WHERE number IS NULL"
+        )
+        return [str(row["pixels"]) for row in rows]
+
     def put_vector(self, pixels: str, fingerprint: str, vector: bytes) -> None:
         """Keep the vector that a model of a fingerprint gives for a picture."""
         statement = (
@@ -131,6 +139,10 @@ class PictureRows(Transactions):
             fingerprint=fingerprint,
         )
         return [str(row["pixels"]) for row in rows]
+
+    def all_vectors(self) -> list[Row]:
+        """Every vector of the store."""
+        return self._select("SELECT pixels, fingerprint, vector FROM vectors")
 
     def vectors(self, fingerprint: str) -> list[Row]:
         """The vectors of this session's pictures under a fingerprint, in the order of their numbers."""

@@ -11,12 +11,13 @@ from sightline.store.transactions import Row, Transactions
 
 @dataclass(frozen=True)
 class Ref:
-    """A named pointer: its kind (branch, tag, head, redo), target and revision."""
+    """A named pointer of a session: its kind (branch, tag, head, redo), target and revision."""
 
     name: str
     kind: str
     target: str | None
     revision: int
+    session: str
 
 
 class RefRows(Transactions):
@@ -169,7 +170,6 @@ class RefRows(Transactions):
 
 
 def _ref(row: Row) -> Ref:
-    target = row["target"]
-    return Ref(
-        str(row["name"]), str(row["kind"]), None if target is None else str(target), int(str(row["revision"]))
-    )
+    target, name, kind = row["target"], str(row["name"]), str(row["kind"])
+    to = None if target is None else str(target)
+    return Ref(name, kind, to, int(str(row["revision"])), str(row["session"]))

@@ -195,6 +195,12 @@ class StepRows(Transactions):
         )
         return [str(row["id"]) for row in rows]
 
+    def steps_without_words(self) -> list[str]:
+        """The steps of the store that no search could find, as the index of words has lost them."""
+        key = self._dialect.word_key
+        rows = self._select(f"SELECT id FROM steps WHERE seq NOT IN (SELECT {key} FROM words)")
+        return [str(row["id"]) for row in rows]
+
     def _steps(self, statement: str, **values: object) -> list[Row]:
         """Rows of steps with their long texts; one that is lost stays a digest, which is no JSON."""
         rows = self._select(statement, **values)
