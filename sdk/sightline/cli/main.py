@@ -7,6 +7,7 @@ standard error. Errors of the tree end with exit code 1 and their hint; with
 
 import json
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,11 +18,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sightline import connect
+from sightline.cli import carrying, looking
 from sightline.cli import convert as conversion
 from sightline.cli import demo as demo_session
 from sightline.cli import doctor as doctor_checks
-from sightline.cli import looking
 from sightline.cli import models as catalogue
+from sightline.cli import store as stores
 from sightline.cli import store as stores
 from sightline.cli.output import AsJson, say
 from sightline.errors import InputError, SightlineError
@@ -37,6 +39,9 @@ app.add_typer(train_app, name="train")
 app.add_typer(eval_app, name="eval")
 app.command()(catalogue.models)
 app.command()(conversion.convert)
+for _carry in (carrying.trace, carrying.export):
+    app.command()(_carry)
+app.command("import")(carrying.import_)
 for _look in (looking.log, looking.reflog, looking.tree, looking.diff, stores.find, stores.gc):
     app.command()(_look)
 
@@ -51,6 +56,7 @@ Seed = Annotated[int | None, typer.Option(help="seed of the picture")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="file to write")]
 Steps = Annotated[int | None, typer.Option(help="denoising steps")]
 Guidance = Annotated[float | None, typer.Option(help="guidance scale; 1 is off")]
+Provenance = Annotated[bool, typer.Option(help="write where the picture comes from into the file")]
 
 
 @contextmanager
@@ -103,12 +109,13 @@ def generate(
     seed: Seed = None,
     steps: Steps = None,
     guidance: Guidance = None,
+    provenance: Provenance = True,
     as_json: AsJson = False,
 ) -> None:
     """Draw a picture of PROMPT."""
     with open_session(session, model) as s:
         events = s.stream.generate(prompt, seed=seed, preview_every=0, steps=steps, guidance=guidance)
-        _written(as_json, drawn(events), out)
+        _written(as_json, drawn(events), out, provenance)
 
 
 @app.command()
@@ -121,24 +128,41 @@ def edit(
     seed: Seed = None,
     steps: Steps = None,
     guidance: Guidance = None,
+    region: Annotated[
+        str | None,
+        typer.Option(help="box left,top,right,bottom, or a mask picture: all else stays as it is"),
+    ] = None,
+    feather: Annotated[int | None, typer.Option(help="pixels over which the region's edge is soft")] = None,
+    provenance: Provenance = True,
     as_json: AsJson = False,
 ) -> None:
     """Change IMAGE as INSTRUCTION says."""
     with open_session(session, model) as s:
-        options = {"steps": steps, "guidance": guidance}
+        options = {"steps": steps, "guidance": guidance, "region": _region(region), "feather": feather}
         events = s.stream.edit(image, instruction, seed=seed, preview_every=0, **options)
-        _written(as_json, drawn(events), out)
+        _written(as_json, drawn(events), out, provenance)
 
 
-def _written(as_json: bool, made: Drawn | Edited, out: Path) -> None:
-    path, seed = made.save(out), made.seeds[0]
-    _warn(made.warnings)
-    data = {"step": made.step.id, "file": str(path), "seed": seed, "warnings": list(made.warnings)}
+def _region(text: str | None) -> tuple[float, ...] | str | None:
+    """A box if it is four numbers, else the name of a mask."""
+    try:
+        return tuple(float(edge) for edge in text.split(",")) if text else None
+    except ValueError:
+        return text
+
+
+def _written(as_json: bool, made: Drawn | Edited, out: Path, provenance: bool) -> None:
+    with warnings.catch_warnings(record=True) as raised:
+        warnings.simplefilter("always")
+        path, seed = made.save(out, provenance=provenance), made.seeds[0]
+    told = (*made.warnings, *(str(warning.message) for warning in raised))
+    _warn(told)
+    data = {"step": made.step.id, "file": str(path), "seed": seed, "warnings": list(told)}
     say(as_json, data, f"{path}  seed {seed}")
 
 
-def _warn(warnings: tuple[str, ...]) -> None:
-    for warning in warnings:
+def _warn(texts: tuple[str, ...]) -> None:
+    for warning in texts:
         told.print(f"warning: {warning}", markup=False)
 
 
