@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sightline.aio import AsyncSession
+    from sightline.arrival import import_session
     from sightline.connect import load
     from sightline.errors import (
         BusyError,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     )
     from sightline.lineage import Lineage
     from sightline.results import Answered, Cache, Drawn, Edited, Made, Picture, Result
-    from sightline.session import Session, import_session
+    from sightline.session import Session
     from sightline.store.sweep import Swept
     from sightline.streaming import Done
     from sightline.tree.bisection import Bisection
@@ -58,6 +59,7 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "sightline.aio": ("AsyncSession",),
+    "sightline.arrival": ("import_session",),
     "sightline.connect": ("load",),
     "sightline.errors": (
         "BusyError",
@@ -75,7 +77,7 @@ _PLACES = {
     ),
     "sightline.lineage": ("Lineage",),
     "sightline.results": ("Answered", "Cache", "Drawn", "Edited", "Made", "Picture", "Result"),
-    "sightline.session": ("Session", "import_session"),
+    "sightline.session": ("Session",),
     "sightline.streaming": ("Done",),
     "sightline.tree.bisection": ("Bisection",),
     "sightline.tree.diff": ("Difference",),

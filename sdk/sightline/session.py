@@ -403,27 +403,3 @@ class Session:
         importing.fill(self._store, archive)
         before = self._executor
         self._executor = Executor(self._store, before.runtime, before.toolbox, seed=None)
-
-
-def import_session(
-    archive: str | Path,
-    path: str | Path | None = None,
-    *,
-    store: str | Path | None = None,
-    objects: str | Path | None = None,
-    runtime: Runtime | None = None,
-    toolbox: Toolbox | None = None,
-) -> Session:
-    """Open a session with what another one exported: a new one, or one that is there and keeps its own.
-
-    The places are those of `Session`. Step ids stay as they were. All is checked before
-    anything is written: InputError if the file is no archive, or not whole.
-    """
-    found = importing.checked(Path(archive))
-    session = Session(path, store=store, objects=objects, runtime=runtime, toolbox=toolbox)
-    try:
-        session._take_in(found)
-    except BaseException:
-        session.close()
-        raise
-    return session

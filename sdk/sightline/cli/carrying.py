@@ -7,11 +7,12 @@ import typer
 
 from sightline import connect, importing, provenance
 from sightline.archive import Archive
+from sightline.arrival import import_session
 from sightline.cli.looking import Folder, existing
 from sightline.cli.output import AsJson, say
 from sightline.errors import InputError
 from sightline.lineage import Lineage
-from sightline.session import Session, import_session
+from sightline.session import Session
 from sightline.tree.recreation import Recreation
 
 Model = Annotated[str, typer.Option("--model", "-m", help="model that makes it again: name or folder")]
