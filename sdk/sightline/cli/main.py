@@ -17,13 +17,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from sightline import bench as tree_bench
 from sightline import connect
 from sightline.cli import carrying, looking
 from sightline.cli import convert as conversion
 from sightline.cli import demo as demo_session
 from sightline.cli import doctor as doctor_checks
 from sightline.cli import models as catalogue
-from sightline.cli import store as stores
 from sightline.cli import store as stores
 from sightline.cli.output import AsJson, say
 from sightline.errors import InputError, SightlineError
@@ -281,6 +281,7 @@ def doctor(as_json: AsJson = False) -> None:
 
 @app.command()
 def bench(
+    what: Annotated[Literal["model", "store"], typer.Argument(help="what to measure")] = "model",
     model: Model = connect.DEFAULT_MODEL,
     random: Annotated[
         Literal["4b", "8b"] | None,
@@ -288,8 +289,12 @@ def bench(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure latency and memory on this machine."""
-    measured = connect.bench_released(random) if random else connect.bench(connect.load(model))
+    """Measure the latency and memory of a model, or what the tree of steps and its store cost."""
+    if what == "store":
+        with progress() as tell:
+            measured = tree_bench.measure(tell=tell)
+    else:
+        measured = connect.bench_released(random) if random else connect.bench(connect.load(model))
     say(as_json, measured, json.dumps(measured, indent=1))
 
 
