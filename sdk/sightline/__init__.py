@@ -40,13 +40,17 @@ if TYPE_CHECKING:
     from sightline.tree.diff import Difference
     from sightline.tree.drift import Drift
     from sightline.tree.explain import Explanation
+    from sightline.tree.flatten import Flattened
     from sightline.tree.history import Move
+    from sightline.tree.mapping import RunReport
     from sightline.tree.outline import Outline
     from sightline.tree.recreation import Recreation
     from sightline.tree.replay import Replay
+    from sightline.tree.rerun import Rerun
     from sightline.tree.search import Found
     from sightline.tree.steps import Step
     from sightline.tree.view import View
+    from sightline.tree.workflow import Workflow
     from sightline_runtime.protocol import Preview, Progress, Runtime, TextDelta
     from sightline_runtime.testing import FakeRuntime, FaultyRuntime, ScriptedRuntime
     from sightline_tools.image import Image
@@ -83,14 +87,18 @@ _PLACES = {
     "sightline.tree.diff": ("Difference",),
     "sightline.tree.drift": ("Drift",),
     "sightline.tree.explain": ("Explanation",),
+    "sightline.tree.flatten": ("Flattened",),
     "sightline.tree.history": ("Move",),
+    "sightline.tree.mapping": ("RunReport",),
     "sightline.tree.outline": ("Outline",),
     "sightline.tree.recreation": ("Recreation",),
     "sightline.tree.replay": ("Replay",),
+    "sightline.tree.rerun": ("Rerun",),
     "sightline.store.sweep": ("Swept",),
     "sightline.tree.search": ("Found",),
     "sightline.tree.steps": ("Step",),
     "sightline.tree.view": ("View",),
+    "sightline.tree.workflow": ("Workflow",),
     "sightline_runtime.protocol": ("Preview", "Progress", "Runtime", "TextDelta"),
     "sightline_runtime.testing": ("FakeRuntime", "FaultyRuntime", "ScriptedRuntime"),
     "sightline_tools.image": ("Image",),
@@ -119,6 +127,7 @@ __all__ = [
     "Explanation",
     "FakeRuntime",
     "FaultyRuntime",
+    "Flattened",
     "Found",
     "Image",
     "ImageError",
@@ -136,7 +145,9 @@ __all__ = [
     "Recreation",
     "Region",
     "Replay",
+    "Rerun",
     "Result",
+    "RunReport",
     "Runtime",
     "ScriptedRuntime",
     "Session",
@@ -150,6 +161,7 @@ __all__ = [
     "ToolContext",
     "Toolbox",
     "View",
+    "Workflow",
     "import_session",
     "load",
     "tool",

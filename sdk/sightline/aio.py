@@ -25,14 +25,17 @@ from sightline.tree.cancelling import Cancellation
 from sightline.tree.diff import Difference
 from sightline.tree.drift import Drift
 from sightline.tree.explain import Explanation
+from sightline.tree.flatten import Flattened
 from sightline.tree.history import Move
 from sightline.tree.outline import Outline
 from sightline.tree.recreation import Recreation
 from sightline.tree.replay import Replay
+from sightline.tree.rerun import Rerun
 from sightline.tree.search import Found
 from sightline.tree.steps import Step
 from sightline.tree.verify import Report
 from sightline.tree.view import View
+from sightline.tree.workflow import Workflow
 from sightline_runtime.protocol import Runtime
 from sightline_tools.toolbox import Toolbox
 
@@ -328,9 +331,43 @@ class AsyncSession:
         """
         return await _awaited(self._session.bisect, good, bad, check)
 
-    async def replay(self, step: Ref | None = None) -> Replay:
-        """Compute a step (or the whole branch) again and compare; moves nothing."""
-        return await _awaited(self._session.replay, step)
+    async def rerun(
+        self,
+        ref: Ref | None = None,
+        *,
+        changes: Mapping[Ref, Mapping[str, object]] | None = None,
+        branch: str | None = None,
+    ) -> Rerun:
+        """Run the branch that ends at a step (the current one) again with changes, onto a new branch.
+
+        `changes` is {step: {argument: value}}; `seed` is an argument of what draws, `image`
+        that of a picture that was brought in. Only what depends on the changes is computed.
+        No other branch moves; `branch` names the new one. A failure midway leaves it with
+        what was done. InputError, before anything is computed, for a change that cannot be.
+        """
+        return await _awaited(self._session.rerun, ref, changes=changes, branch=branch)
+
+    async def flatten(
+        self, ref: Ref | None = None, *, branch: str | None = None, one_call: bool = False
+    ) -> Flattened:
+        """Redo the edits that led to a picture from the first one, at full quality, on a branch of their own.
+
+        `one_call` joins their instructions into a single edit, for models that follow
+        several at once; the embedded one seldom does.
+        """
+        return await _awaited(self._session.flatten, ref, branch=branch, one_call=one_call)
+
+    async def recipe(self, ref: Ref | None = None) -> Workflow:
+        """The branch that ends at a step (the current one) as data, to run on other pictures."""
+        return await _awaited(self._session.recipe, ref)
+
+    async def replay(self, ref: Ref | None = None, *, verify: bool = True) -> Replay:
+        """Compute a branch (the current one), or one step, again and compare; moves and stores nothing.
+
+        `verify` measures how far pictures that differ are apart, and blames the first stage
+        that gave something else; without it only digests are compared.
+        """
+        return await _awaited(self._session.replay, ref, verify=verify)
 
     async def drift(self, ref: Ref | None = None) -> Drift:
         """How far a chain of edits has come from its first picture where nothing was to change.

@@ -28,20 +28,25 @@ from sightline.store.sweep import DEFAULT_AGE, Swept, gc
 from sightline.streaming import Stream
 from sightline.tree import history
 from sightline.tree.bisection import Bisection, Check, bisect
+from sightline.tree.branching import free_branch
 from sightline.tree.cherry import cherry_pick
 from sightline.tree.diff import Difference, diff
 from sightline.tree.drift import Drift, drift
 from sightline.tree.execute import Executor
 from sightline.tree.explain import Explanation, explain
+from sightline.tree.flatten import Flattened, flatten
 from sightline.tree.outline import Outline, outline
 from sightline.tree.promote import promote
 from sightline.tree.recipe import checked_seed
+from sightline.tree.recording import workflow_of
 from sightline.tree.recreation import Recreation, recreate
 from sightline.tree.replay import Replay, replay
+from sightline.tree.rerun import Rerun, rerun
 from sightline.tree.search import Found, find
 from sightline.tree.steps import Step
 from sightline.tree.verify import Report, verify
 from sightline.tree.view import View, at
+from sightline.tree.workflow import Workflow
 from sightline_runtime.protocol import Runtime
 from sightline_tools.image import Image
 from sightline_tools.region import Region
@@ -302,11 +307,45 @@ class Session:
         """
         return bisect(self._executor, self._executor.locate(good), self._executor.locate(bad), check)
 
-    def replay(self, step: Ref | None = None) -> Replay:
-        """Compute a step (or the whole branch) again and compare; moves nothing."""
-        at = self._executor.locate(step)
-        targets = self.log()[::-1] if step is None else [self._executor.step(at)]
-        return replay(self._executor, targets)
+    def rerun(
+        self,
+        ref: Ref | None = None,
+        *,
+        changes: Mapping[Ref, Mapping[str, object]] | None = None,
+        branch: str | None = None,
+    ) -> Rerun:
+        """Run the branch that ends at a step (the current one) again with changes, onto a new branch.
+
+        `changes` is {step: {argument: value}}; `seed` is an argument of what draws, `image`
+        that of a picture that was brought in. Only what depends on the changes is computed.
+        No other branch moves; `branch` names the new one. A failure midway leaves it with
+        what was done. InputError, before anything is computed, for a change that cannot be.
+        """
+        name = free_branch(self._executor, branch, ref, "rerun")
+        return rerun(self._executor, self._executor.locate(ref), changes or {}, name)
+
+    def flatten(
+        self, ref: Ref | None = None, *, branch: str | None = None, one_call: bool = False
+    ) -> Flattened:
+        """Redo the edits that led to a picture from the first one, at full quality, on a branch of their own.
+
+        `one_call` joins their instructions into a single edit, for models that follow
+        several at once; the embedded one seldom does.
+        """
+        name = free_branch(self._executor, branch, ref, "flat")
+        return flatten(self._executor, self._executor.locate(ref), name, one_call=one_call)
+
+    def recipe(self, ref: Ref | None = None) -> Workflow:
+        """The branch that ends at a step (the current one) as data, to run on other pictures."""
+        return workflow_of(self._executor, self._executor.locate(ref))
+
+    def replay(self, ref: Ref | None = None, *, verify: bool = True) -> Replay:
+        """Compute a branch (the current one), or one step, again and compare; moves and stores nothing.
+
+        `verify` measures how far pictures that differ are apart, and blames the first stage
+        that gave something else; without it only digests are compared.
+        """
+        return replay(self._executor, ref, verify=verify)
 
     def drift(self, ref: Ref | None = None) -> Drift:
         """How far a chain of edits has come from its first picture where nothing was to change.

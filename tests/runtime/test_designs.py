@@ -97,7 +97,7 @@ def test_a_session_looks_draws_and_edits(trained, design):
         said = session.understand(edited, "is there a star ?", choices=["yes", "no"])
         assert drawn.image.size == edited.image.size == (64, 64)
         assert said.text in ("yes", "no")
-        assert session.replay().same
+        assert session.replay().ok
 
 
 OF_DENOISING = (check_drawing, check_seeds, check_threads)

@@ -126,7 +126,7 @@ def test_the_demo_runs_a_whole_session(tmp_path, embedded):
     assert "every step computed again gave the same" in result.stderr
     assert "problems in the store: 0" in result.stderr
     found = json.loads(result.stdout)
-    assert found["replay_same"]
+    assert found["replay_ok"]
     assert found["problems"] == []
     assert found["pictures"] == [str(path) for path in sorted(tmp_path.glob("*.png"))]
     assert len(found["pictures"]) == 4

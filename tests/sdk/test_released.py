@@ -33,7 +33,7 @@ def work(runtime):
         said = s.understand(drawn.image, "what is it ?", max_tokens=3)
         asked = s.understand(drawn.image, "is it red ?", choices=("yes", "no"))
         edited = s.edit(drawn.image, "make the star blue", steps=2)
-        assert s.replay().same
+        assert s.replay().ok
         return drawn, said, asked, edited
 
 

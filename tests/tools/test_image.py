@@ -219,3 +219,10 @@ def test_a_path_that_cannot_be_is_refused(tmp_path):
         read_pixels(tmp_path)
     with pytest.raises(ImageError, match="cannot be read: embedded null"):
         read_pixels("a\0b")
+
+
+@pytest.mark.parametrize("data", [b"x", b"BM", b"\x89PN"])
+def test_a_file_of_few_bytes_is_no_picture(data):
+    """Less than a header is one error too."""
+    with pytest.raises(ImageError):
+        read_pixels(data)

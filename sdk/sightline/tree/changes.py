@@ -164,7 +164,7 @@ class Changes:
         found = self._nodes.get(maker.id) or self._nodes.get(self._copies.get(maker.recipe, ""))
         if found is None or self._places[found.id] >= self._places[node.id]:
             return value
-        return Slot(source.ref.pixels, found.id, found.step.images().index(source.ref.pixels))
+        return Slot(found.id, found.step.images().index(source.ref.pixels), source.ref.pixels)
 
 
 def _items(value: object, what: str) -> Iterable[tuple[object, object]]:

@@ -20,14 +20,14 @@ from sightline.tree.steps import Step
 
 @dataclass(frozen=True)
 class Slot:
-    """A picture among arguments: its recorded digest, the step that makes it, and its place there.
+    """A picture among arguments: the step that makes it, its place there, and its recorded digest.
 
-    `step` is None for a picture that no step made.
+    `step` is None for a picture that no step made; what was never run has no digest.
     """
 
-    pixels: str
-    step: str | None = None
+    step: str | None
     place: int = 0
+    pixels: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class _Reading:
 
 def _node(step: Step, makers: Sequence[Step], *, on_line: bool) -> Node:
     if step.tool == "add":
-        return Node(step, {"image": Slot(step.images()[0])}, on_line=on_line)
+        return Node(step, {"image": Slot(None, pixels=step.images()[0])}, on_line=on_line)
     tracing = _Tracing(makers)
     args = {name: tracing.traced(plain(value)) for name, value in step.args.items()}
     used = {slot.step for slot in slots_in(args)}
@@ -166,10 +166,10 @@ class _Tracing:
 
     def _slot(self, pixels: str) -> Slot:
         found = [
-            Slot(pixels, maker.id, place)
+            Slot(maker.id, place, pixels)
             for maker in self._makers
             for place, made in enumerate(maker.images())
             if made == pixels
         ]
         self._seen[pixels] += 1
-        return found[min(self._seen[pixels], len(found)) - 1] if found else Slot(pixels)
+        return found[min(self._seen[pixels], len(found)) - 1] if found else Slot(None, pixels=pixels)

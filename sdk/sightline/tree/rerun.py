@@ -58,9 +58,11 @@ def rerun(executor: Executor, tip: str | None, changes: Wishes, branch: str) -> 
     kept = list(takewhile(lambda node: node.id not in stale, nodes))
     root = next((node.id for node in reversed(kept) if node.on_line), None)
     executor.refs.branch(branch, root)
-    running = _Running(executor.on(branch), asked, kept)
+    running = Running(executor.on(branch), asked, kept)
     try:
-        running.run([node for node in nodes[len(kept) :] if node.on_line or node.id in stale], stale)
+        running.run(
+            "the rerun", [node for node in nodes[len(kept) :] if node.on_line or node.id in stale], stale
+        )
     finally:
         executor.refs.branches()  # the session has seen where the new branch stands
     head = running.executor.step(running.executor.refs.head()[1]).id
@@ -99,7 +101,7 @@ def _missing(node: Node, slot: Slot, count: int) -> InputError:
     )
 
 
-class _Running:
+class Running:
     """Puts the steps of a program on the current branch of an executor, one after the other."""
 
     def __init__(self, executor: Executor, asked: Changes, kept: Sequence[Node]) -> None:
@@ -108,11 +110,11 @@ class _Running:
         self.reused = [node.id for node in kept if node.on_line]
         self.recomputed: list[str] = []
 
-    def run(self, nodes: Sequence[Node], stale: Sequence[str]) -> None:
-        """Run the stale ones of these steps and take the others over."""
+    def run(self, what: str, nodes: Sequence[Node], stale: Sequence[str]) -> None:
+        """Run the stale ones of these steps and take the others over; `what` names all this in an error."""
         left = f"the branch {self.executor.refs.head()[0]!r} holds what was done"
         for number, node in enumerate(nodes, 1):
-            where = f"the rerun stopped at step {number} of {len(nodes)} ({node.step.tool} {node.step.short})"
+            where = f"{what} stopped at step {number} of {len(nodes)} ({node.step.tool} {node.step.short})"
             with failing_at(where, left):
                 cancelling.current().check()
                 self._again(node) if node.id in stale else self._take(node)
