@@ -32,6 +32,8 @@ def test_the_example_prints_what_is_shown(tmp_path, monkeypatch, capsys, embedde
     assert (tmp_path / "run.html").stat().st_size > 1000
     exec(compile(blocks("python")[1], "README.md", "exec"), {"sl": sl})
     assert "the first bad" in capsys.readouterr().out
+    exec(compile(blocks("python")[2], "README.md", "exec"), {"sl": sl})
+    assert "\nTrue\n" in capsys.readouterr().out
 
 
 def test_the_scores_are_those_of_the_shipped_model():

@@ -26,6 +26,7 @@ from sightline.store.database import Row, Store
 from sightline.tree.line import rows
 from sightline.tree.models import Models
 from sightline.tree.recipe import dumps
+from sightline.tree.refs import redo_list
 from sightline.tree.steps import Step
 from sightline_tools.image import Image
 
@@ -136,12 +137,15 @@ def _pointers(store: Store, branch: str | None) -> Pointers:
     if branch is not None and branch not in branches:
         raise NotFoundError(f"there is no branch {branch!r}", hint=f"the branches are {', '.join(branches)}")
     head = database.get_ref("head", "HEAD")
-    redo = {ref.name: tuple(json.loads(ref.target)) for ref in database.refs("redo") if ref.target}
+    current = head.target if head and head.target in branches else next(iter(branches))
+    redo = {
+        ref.name: tuple(redo_list(ref.target))
+        for ref in database.refs("redo")
+        if ref.target and ref.name in branches  # that of a dropped branch is left behind
+    }
     tags = {ref.name: ref.target for ref in database.refs("tag") if ref.target is not None}
     if branch is None:
-        return Pointers(
-            head=(head.target if head else None) or "main", branches=branches, tags=tags, redo=redo
-        )
+        return Pointers(head=current, branches=branches, tags=tags, redo=redo)
     line = {row["id"] for row in rows(store, branches[branch])}
     kept = {name: step for name, step in tags.items() if step in line}
     return Pointers(head=branch, branches={branch: branches[branch]}, tags=kept)

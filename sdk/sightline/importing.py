@@ -19,6 +19,7 @@ from sightline.errors import InputError, NotFoundError, SightlineError
 from sightline.lineage import digests_in
 from sightline.store.database import Store
 from sightline.tree.recipe import dumps
+from sightline.tree.refs import MAIN
 from sightline.tree.steps import Step
 from sightline_tools import image as images
 from sightline_tools.image import MAX_PIXELS, Image
@@ -171,7 +172,7 @@ def fill(store: Store, archive: Archive) -> None:
             if store.objects.put(file.read(place_of(image.blob))) != image.blob:
                 raise _refused("it changed while it was read")
     with store.database.alone():
-        fresh = not store.database.steps(1)
+        fresh = _is_fresh(store)
         for image in archive.images:
             store.database.insert_image(image.model_dump())
         for step in archive.steps:
@@ -186,11 +187,18 @@ def fill(store: Store, archive: Archive) -> None:
             _continue(store, archive)
 
 
+def _is_fresh(store: Store) -> bool:
+    """Whether a session has no step, of its own or shared with another one."""
+    return not store.database.steps(1) and all(ref.target is None for ref in store.database.refs("branch"))
+
+
 def _continue(store: Store, archive: Archive) -> None:
     """Stand where the exported session stood, with its seed and what it could redo."""
     for name, steps in archive.pointers.redo.items():
         store.database.put_ref("redo", name, dumps(list(steps)))
     store.database.put_ref("head", "HEAD", archive.pointers.head)
+    if MAIN not in archive.pointers.branches:  # it was made when the session was opened
+        store.database.delete_ref("branch", MAIN, None, why="import")
     if archive.seed is not None:
         store.database.set_meta("seed", archive.seed)
 

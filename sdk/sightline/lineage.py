@@ -83,13 +83,14 @@ class Lineage(BaseModel):
 
 def _line(step: LineageStep) -> str:
     """A step as a line: what made which picture, from what, with what."""
-    said = "brought in from outside" if step.tool == "add" else step.summary()
+    said = "brought in from outside" if step.tool == "add" else step.summary()[:90]
+    said = f"in a region: {said}" if step.args.get("region") else said
     made = ", ".join(digest[:8] for digest in step.images)
     read = ", ".join(digest[:8] for digest in step.inputs())
     drawn = f"seed {', '.join(step.seeds)}" if step.seeds else ""
     model = f"{step.model or 'a model'} {step.fingerprint[:8]}" if step.fingerprint else ""
     details = " · ".join(filter(None, (f"from {read}" if read else "", drawn, model)))
-    return f"  {step.tool:<11} {made}  {said}" + (f"\n{'':<24}{details}" if details else "")
+    return f"  {step.tool:<11} {made}  {said}".rstrip() + (f"\n{'':<24}{details}" if details else "")
 
 
 def digests_in(value: object) -> Iterable[str]:

@@ -7,6 +7,7 @@ earlier one are shown once. All text is escaped.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -21,9 +22,11 @@ from sightline.tree.line import rows
 from sightline.tree.recipe import plain
 from sightline.tree.steps import Step
 from sightline_tools.image import Image
+from sightline_tools.locality import Locality
 
 _WIDTH = 160
 _TOLD = {"image", "images", "before", "text", "confidence", "probabilities", "plans", "warnings", "changed"}
+_TOLD |= {"localities"}
 """Outputs that have a place of their own; all others are listed by name."""
 _BLANK: dict[str, object] = dict.fromkeys(
     ("seconds", "cached", "asked", "answer", "choices", "facts", "plans", "pictures", "details"), ()
@@ -51,9 +54,10 @@ def write_report(executor: Executor, path: Path) -> Path:
 
 
 def _models(executor: Executor) -> str:
-    """The models that made the steps, by their fingerprints: a report needs no runtime."""
-    fingerprints = {str(row["fingerprint"])[:8] for row in executor.store.database.steps()} - {""}
-    return ", ".join(sorted(fingerprints)) or "none"
+    """The models that made the steps, by the names that were noted: a report needs no runtime."""
+    fingerprints = {str(row["fingerprint"]) for row in executor.store.database.steps()} - {""}
+    named = (f"{executor.models.name(mark)} {mark[:8]}".strip() for mark in fingerprints)
+    return ", ".join(sorted(named)) or "none"
 
 
 def _branches(executor: Executor) -> list[dict[str, object]]:
@@ -97,7 +101,8 @@ def _step(executor: Executor, step: Step) -> dict[str, object]:
         "answer": outputs.get("text", ""),
         "confidence": f"{confidence:.2f}" if isinstance(confidence, float) else "",
         "choices": [{"text": text, "percent": round(100 * share)} for text, share in choices],
-        "facts": {name: _fact(value) for name, value in outputs.items() if name not in _TOLD},
+        "facts": {name: _fact(value) for name, value in outputs.items() if name not in _TOLD}
+        | _local(outputs),
         "plans": [text for text in _texts(outputs.get("plans")) if text],
         "warnings": _texts(outputs.get("warnings")),
         "pictures": _pictures(executor, step),
@@ -105,6 +110,13 @@ def _step(executor: Executor, step: Step) -> dict[str, object]:
             {"args": plain(step.args), "seeds": step.seeds, "recipe": step.recipe}, indent=1
         ),
     }
+
+
+def _local(outputs: Mapping[str, object]) -> dict[str, str]:
+    """Where an edit changed its pictures."""
+    told = outputs.get("localities")
+    lines = [str(Locality.model_validate(one)) for one in told] if isinstance(told, list) else []
+    return {"change": "; ".join(lines)} if lines else {}
 
 
 def _fact(value: object) -> str:

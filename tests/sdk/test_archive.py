@@ -87,8 +87,7 @@ def test_one_branch_brings_what_it_was_made_from(filled, tmp_path):
         assert s.head == ("alt", filled.branches["alt"])
         assert [step.id for step in s.log()] == [step.id for step in filled.log(branch="alt")]
         assert dict(s.tags) == dict(filled.tags)
-        assert set(s.branches) == {"main", "alt"}
-        assert s.branches["main"] is None
+        assert set(s.branches) == {"alt"}
         assert s.verify_store().problems == ()
 
 
@@ -134,6 +133,20 @@ def test_many_sessions_of_a_store_can_be_filled(packed, tmp_path):
             assert s.name == name
             assert len(s.log()) > 2
             assert s.verify_store().problems == ()
+            s.undo()
+            moved = s.head
+    with sl.import_session(packed, "dogs", store=tmp_path / "store") as s:
+        assert s.head == moved
+
+
+def test_what_a_dropped_branch_could_redo_stays_behind(filled, tmp_path):
+    """Its steps come along, as nothing of a session is left out."""
+    filled.checkout("main")
+    steps = {step["id"] for step in filled._store.database.steps()}
+    filled.drop("alt")
+    with sl.import_session(filled.export(tmp_path / "run.slz")) as s:
+        assert set(s.branches) == {"main"}
+        assert {step["id"] for step in s._store.database.steps()} == steps
 
 
 def test_a_session_without_steps_is_one_too(session, tmp_path):
