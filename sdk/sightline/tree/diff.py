@@ -85,14 +85,14 @@ class Difference:
         lines = [
             f"<Difference {self.a.short} {self.b.short}{' same' if self.same else ''}>",
             f"  steps {parted}: {len(self.only_a)} and {len(self.only_b)}",
-            *(f"  {name}: {_shown(a)} → {_shown(b)}" for name, a, b in self.parameters),
+            *(f"  {name}: {shown(a)} → {shown(b)}" for name, a, b in self.parameters),
             *(f"  picture {number}: {pair}" for number, pair in enumerate(self.pixels, 1)),
             *(f"  {line}" for line in self.text.splitlines()),
         ]
         return "\n".join(lines)
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """A value for people: of a digest its beginning, which names it as well."""
     return _DIGEST.sub(r"\1", repr(value))
 
@@ -106,7 +106,7 @@ def diff(executor: Executor, a: str | None, b: str | None) -> Difference:
     return Difference(
         left,
         right,
-        tuple(_changes(_parameters(left, pictures[0]), _parameters(right, pictures[1]))),
+        tuple(changes(_parameters(left, pictures[0]), _parameters(right, pictures[1]))),
         _unified(left, right),
         tuple(_pixels(*pair) for pair in pairs),
         executor.step(parted.common) if parted.common else None,
@@ -119,7 +119,8 @@ def _pictures(executor: Executor, step: Step) -> tuple[Picture, ...]:
     return executor.show(step.id).images
 
 
-def _changes(a: Mapping[str, object], b: Mapping[str, object]) -> Iterator[Change]:
+def changes(a: Mapping[str, object], b: Mapping[str, object]) -> Iterator[Change]:
+    """What differs between two sets of named values."""
     for name in dict.fromkeys((*a, *b)):
         if a.get(name) != b.get(name):
             yield Change(name, a.get(name), b.get(name))
@@ -138,13 +139,14 @@ def _flat(name: str, value: object) -> Iterator[tuple[str, object]]:
         for key, item in value.items():
             yield from _flat(f"{name}.{key}" if name else key, item)
     else:
-        yield name, _written(value)
+        yield name, written(value)
 
 
-def _written(value: object) -> object:
+def written(value: object) -> object:
+    """A plain value with a text that names it for each picture."""
     if isinstance(value, dict) and set(value) == {"$image"}:
         return f"sha256:{value['$image']}"
-    return [_written(item) for item in value] if isinstance(value, list) else value
+    return [written(item) for item in value] if isinstance(value, list) else value
 
 
 def _unified(a: Step, b: Step) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sightline.errors import CorruptStoreError
 from sightline.results import Cache
 from sightline.store.database import Row, Store
-from sightline.tree.diff import Change
+from sightline.tree.diff import Change, changes, shown, written
 from sightline.tree.execute import Executor
 from sightline.tree.feature_rows import Note, notes_of
 from sightline.tree.line import walk
@@ -71,7 +71,7 @@ class Explanation:
             yield f"  seed {row.seed}: features {made} in {row.seconds:.2f} s"
         if self.nearest is not None:
             yield f"  nearest earlier step: {self.nearest.short}"
-        yield from (f"    {change.name}: {change.a!r} → {change.b!r}" for change in self.differs)
+        yield from (f"    {change.name}: {shown(change.a)} → {shown(change.b)}" for change in self.differs)
 
 
 def explain(executor: Executor, step_id: str | None) -> Explanation:
@@ -95,7 +95,7 @@ def explain(executor: Executor, step_id: str | None) -> Explanation:
         cache,
         features=features,
         nearest=nearest,
-        differs=() if nearest is None else tuple(_changes(_parts(nearest), _parts(step))),
+        differs=() if nearest is None else tuple(changes(_parts(nearest), _parts(step))),
     )
 
 
@@ -144,7 +144,7 @@ def _nearest(store: Store, step: Step, seq: int) -> Step | None:
     rows = store.database.of_tool(step.tool, before=seq, limit=_LOOKED_AT)
     earlier = [found for row in rows if (found := _readable(row)) is not None]
     parts = _parts(step)
-    return min(earlier, key=lambda other: len(list(_changes(_parts(other), parts))), default=None)
+    return min(earlier, key=lambda other: len(list(changes(_parts(other), parts))), default=None)
 
 
 def _readable(row: Row) -> Step | None:
@@ -166,12 +166,6 @@ def _why(executor: Executor, step: Step, same: Row | None, nearest: Step | None)
 
 def _parts(step: Step) -> dict[str, object]:
     """What a recipe is made of, by name."""
-    arguments = {name: plain(value) for name, value in step.args.items()}
+    arguments = {name: written(plain(value)) for name, value in step.args.items()}
     fixed = {"tool version": step.version, "model": step.fingerprint, "seeds": step.seeds}
     return {**arguments, **fixed, "dialogue": step.context}
-
-
-def _changes(a: Mapping[str, object], b: Mapping[str, object]) -> Iterator[Change]:
-    for name in dict.fromkeys((*a, *b)):
-        if a.get(name) != b.get(name):
-            yield Change(name, a.get(name), b.get(name))
