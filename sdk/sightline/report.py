@@ -18,6 +18,7 @@ from sightline.errors import CorruptStoreError, InputError, SightlineError
 from sightline.results import Picture, data_uri, shown_png
 from sightline.store.database import Row
 from sightline.tree.execute import Executor
+from sightline.tree.explain import status
 from sightline.tree.line import rows
 from sightline.tree.recipe import plain
 from sightline.tree.steps import Step
@@ -28,6 +29,7 @@ _WIDTH = 160
 _TOLD = {"image", "images", "before", "text", "confidence", "probabilities", "plans", "warnings", "changed"}
 _TOLD |= {"localities"}
 """Outputs that have a place of their own; all others are listed by name."""
+_CACHED = {"hit": "found again", "partial": "features kept", "miss": ""}
 _BLANK: dict[str, object] = dict.fromkeys(
     ("seconds", "cached", "asked", "answer", "choices", "facts", "plans", "pictures", "details"), ()
 )
@@ -93,10 +95,7 @@ def _step(executor: Executor, step: Step) -> dict[str, object]:
     confidence = outputs.get("confidence")
     return {
         "seconds": f"{step.seconds:.2f} s",
-        "cached": step.status == "done"
-        and not step.usage
-        and step.tool not in ("add",)
-        and bool(step.fingerprint),
+        "cached": _CACHED[status(executor.store, step).status],
         "asked": asked,
         "answer": outputs.get("text", ""),
         "confidence": f"{confidence:.2f}" if isinstance(confidence, float) else "",

@@ -39,3 +39,13 @@ def test_the_report_shows_measurements_inputs_and_tags(tmp_path, fake):
     assert f"<dt>changed_fraction</dt><dd>{fraction:.4g}</dd>" in page
     assert page.count("from img1") == 2
     assert '<div class="tag">good</div>' in page
+
+
+def test_the_report_tells_what_was_found_again(tmp_path, session):
+    """A whole step, and one whose features were kept; what was computed says nothing."""
+    session.generate("a star", seed=3)
+    assert "found again" not in session.report(tmp_path / "r.html").read_text()
+    session.generate("a star", seed=3)
+    session.generate("a star", seed=3, size=(32, 32))
+    page = session.report(tmp_path / "r.html").read_text()
+    assert (page.count("found again"), page.count("features kept")) == (1, 1)

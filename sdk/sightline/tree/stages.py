@@ -49,6 +49,7 @@ class Stages:
         self._inner, self._store, self._recipe = inner, store, recipe
         self._fresh: dict[str, _Fresh] = {}
         self._kept: dict[str, Row] = {}
+        self._blobs: dict[str, str] = {}
 
     @property
     def info(self) -> RuntimeInfo:
@@ -87,13 +88,18 @@ class Stages:
 
         return _Rest(inner, missing, join)
 
+    def write(self) -> None:
+        """Store the objects of what was computed; rows are named by `keep`, which is then quick."""
+        for key, fresh in self._fresh.items():
+            if fresh.whole and key not in self._blobs:
+                self._blobs[key] = self._store.objects.put(packed(key, fresh.row))
+
     def keep(self) -> tuple[str, ...]:
         """Store what was computed, objects before rows; gives the keys of all rows that the call used."""
-        whole = {key: fresh for key, fresh in self._fresh.items() if fresh.whole}
-        for key, fresh in whole.items():
-            blob = self._store.objects.put(packed(key, fresh.row))
-            self._store.database.insert_stage(key, blob, fresh.note.dumps())
-        return (*self._kept, *whole)
+        self.write()
+        for key, blob in self._blobs.items():
+            self._store.database.insert_stage(key, blob, self._fresh[key].note.dumps())
+        return (*self._kept, *self._blobs)
 
     @property
     def cache(self) -> Cache:
