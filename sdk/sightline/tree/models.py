@@ -11,17 +11,19 @@ class Models:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._noted: set[str] = set()
+        self._names = {"": ""}
 
     def note(self, info: RuntimeInfo) -> None:
         """Remember the name of a model that is used; the first name stays."""
-        if info.fingerprint not in self._noted:
-            self._store.database.settle(_key(info.fingerprint), PurePath(info.model).name[:200])
-            self._noted.add(info.fingerprint)
+        if not self.name(info.fingerprint):
+            name = PurePath(info.model).name[:200]  # never where it lies
+            self._names[info.fingerprint] = self._store.database.settle(_key(info.fingerprint), name)
 
     def name(self, fingerprint: str) -> str:
         """The name of a model; empty if it was never noted, or for no model."""
-        return (self._store.database.get_shared(_key(fingerprint)) or "") if fingerprint else ""
+        name = self._names.get(fingerprint) or self._store.database.get_shared(_key(fingerprint)) or ""
+        self._names[fingerprint] = name
+        return name
 
 
 def _key(fingerprint: str) -> str:
