@@ -68,7 +68,7 @@ class Workflow(BaseModel):
         """References name what comes before, and names are used once."""
         known = list(self.inputs)
         for step in self.steps:
-            for kind, name in _references(step.args):
+            for kind, name in _references(list(step.args.values())):
                 if name not in (known if kind == FROM else self.parameters):
                     what = "an input or an earlier step" if kind == FROM else "a parameter"
                     raise ValueError(f"step {step.name!r} names {name!r:.80}, which is not {what}")
@@ -123,7 +123,9 @@ class Workflow(BaseModel):
         tools, folder = default_toolbox() if toolbox is None else toolbox, Path(out)
         if not isinstance(workers, int) or isinstance(workers, bool) or not 1 <= workers <= _MOST_WORKERS:
             raise InputError(f"workers is {workers!r}", hint=f"use 1 to {_MOST_WORKERS}")
-        items = [self._item(value, dict(params or {}), tools) for value in listed(inputs)]
+        given = dict(params or {})
+        self._calls(tools, {name: value for name, value in given.items() if name not in self.inputs})
+        items = [self._item(value, given, tools) for value in listed(inputs)]
         if not resume and (folder / "session.db").exists():
             raise InputError(f"{folder} holds a run already", hint="give another folder, or let it go on")
         with closing(open_store(folder)) as store:
