@@ -10,10 +10,11 @@ shares the store's and owns its session's, whoever must be alone owns the store'
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy import URL, Connection, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, TextClause, create_engine, event, make_url, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.pool import StaticPool
@@ -22,6 +23,12 @@ from sightline.errors import CorruptStoreError, InputError, StoreError
 
 _DAMAGE = ("malformed", "no such table", "no such column", "has no column")
 _COPY = "the objects folder is untouched; restore session.db from a copy"
+
+
+@cache
+def sql(statement: str) -> TextClause:
+    """A statement that is read once, however often it is run."""
+    return text(statement)
 
 
 class Dialect(Protocol):
@@ -118,12 +125,12 @@ class Sqlite:
     def add_words(self, connection: Connection, seq: int, words: Sequence[str]) -> None:
         """Add a row of the full text index."""
         statement = "INSERT INTO words (rowid, said) VALUES (:seq, :words)"
-        connection.execute(text(statement), {"seq": seq, "words": " ".join(words)})
+        connection.execute(sql(statement), {"seq": seq, "words": " ".join(words)})
 
     def drop_words(self, connection: Connection, seqs: Sequence[int]) -> None:
         """Remove rows of the full text index."""
         if seqs:
-            connection.execute(text("DELETE FROM words WHERE rowid = :seq"), [{"seq": seq} for seq in seqs])
+            connection.execute(sql("DELETE FROM words WHERE rowid = :seq"), [{"seq": seq} for seq in seqs])
 
     def matching(self, words: Sequence[str]) -> tuple[str, str]:
         """Give the condition; words hold letters and digits only, so quoting is enough."""
@@ -225,7 +232,7 @@ class Postgres:
                 f"pg_advisory_xact_lock_shared({store}, 0), pg_advisory_xact_lock({store}, hashtext(:s) | 1)"
             )
         with connection.begin():
-            connection.execute(text(f"SELECT {locks}"), {} if session is None else {"s": session})
+            connection.execute(sql(f"SELECT {locks}"), {} if session is None else {"s": session})
             yield
 
     def version(self, connection: Connection) -> int:
@@ -240,16 +247,16 @@ class Postgres:
         """Write the number into its table."""
         connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS sightline_schema (version INTEGER NOT NULL)")
         connection.exec_driver_sql("DELETE FROM sightline_schema")
-        connection.execute(text("INSERT INTO sightline_schema VALUES (:number)"), {"number": number})
+        connection.execute(sql("INSERT INTO sightline_schema VALUES (:number)"), {"number": number})
 
     def add_words(self, connection: Connection, seq: int, words: Sequence[str]) -> None:
         """Add a row of lexemes: the words as they are, so that both databases find the same."""
         statement = "INSERT INTO words VALUES (:seq, array_to_tsvector(:words)) ON CONFLICT DO NOTHING"
-        connection.execute(text(statement), {"seq": seq, "words": list(words)})
+        connection.execute(sql(statement), {"seq": seq, "words": list(words)})
 
     def drop_words(self, connection: Connection, seqs: Sequence[int]) -> None:
         """Remove rows of lexemes."""
-        connection.execute(text("DELETE FROM words WHERE seq = ANY(:seqs)"), {"seqs": list(seqs)})
+        connection.execute(sql("DELETE FROM words WHERE seq = ANY(:seqs)"), {"seqs": list(seqs)})
 
     def matching(self, words: Sequence[str]) -> tuple[str, str]:
         """Give the condition; words hold letters and digits only, so quoting is enough."""

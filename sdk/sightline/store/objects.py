@@ -71,13 +71,18 @@ class Objects:
         try:
             if self._fs.exists(path) and self._fs.cat_file(path) == data and self._touched(digest):
                 return digest
-            self._fs.makedirs(os.path.dirname(path), exist_ok=True)
+            self._make_folder(os.path.dirname(path))
             self._write(path, data)
         except OSError as error:
             raise StoreError(
                 f"object {digest[:8]} cannot be written: {error}", hint="free space or check rights"
             ) from error
         return digest
+
+    def _make_folder(self, folder: str) -> None:
+        if self._local and not os.path.isdir(folder):
+            os.makedirs(folder, exist_ok=True)
+            _sync_folder(os.path.dirname(folder))
 
     def _touched(self, digest: str) -> bool:
         """Date a reused object anew, which keeps it out of the next sweep; False if it must be written."""
@@ -102,11 +107,7 @@ class Objects:
             os.replace(temporary, path)
         finally:
             Path(temporary).unlink(missing_ok=True)
-        folder = os.open(os.path.dirname(path), os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync_folder(os.path.dirname(path))
 
     def get(self, digest: str) -> bytes:
         """The bytes of a digest, checked; CorruptStoreError if they are not what was stored."""
@@ -192,6 +193,15 @@ class Objects:
         self._freed = True
         if self._fs.exists(self._root):
             self._fs.rm(self._root, recursive=True)
+
+
+def _sync_folder(folder: str) -> None:
+    """Make what a folder lists survive a loss of power."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _opened(url: str) -> tuple[fsspec.AbstractFileSystem, str]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import BindParameter, bindparam, text
 
+from sightline.store.dialect import sql
 from sightline.store.transactions import Row, Transactions
 
 _COLUMNS = ["pixels", "blob", "width", "height", "mode", "media_type"]
@@ -25,7 +26,7 @@ class PictureRows(Transactions):
             f"ON CONFLICT (pixels) DO UPDATE SET {mended}"
         )
         values = dict(row) | {"touched": time.time()}
-        self._write(lambda connection: connection.execute(text(statement), values))
+        self._write(lambda connection: connection.execute(sql(statement), values))
 
     def touch_images(self, pixels: Sequence[str]) -> bool:
         """Keep pictures from the next sweep, as they are about to be used again; False if one is gone."""
@@ -127,7 +128,7 @@ class PictureRows(Transactions):
             "DO UPDATE SET vector = excluded.vector"
         )
         values = {"pixels": pixels, "fingerprint": fingerprint, "vector": vector}
-        self._write(lambda connection: connection.execute(text(statement), values))
+        self._write(lambda connection: connection.execute(sql(statement), values))
 
     def pixels_without_vector(self, fingerprint: str) -> list[str]:
         """This session's pictures that have no vector under a fingerprint, in the order of their numbers."""

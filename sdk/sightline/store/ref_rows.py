@@ -3,9 +3,10 @@
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from sightline.errors import NotFoundError, StaleHeadError
+from sightline.store.dialect import sql
 from sightline.store.transactions import Row, Transactions
 
 
@@ -42,7 +43,7 @@ class RefRows(Transactions):
 
         def work(connection: Connection) -> None:
             statement = "INSERT INTO meta VALUES ('', :key, :value) ON CONFLICT DO NOTHING"
-            connection.execute(text(statement), {"key": key, "value": value})
+            connection.execute(sql(statement), {"key": key, "value": value})
 
         self._write(work)
         return self._meta("", key) or value
@@ -57,7 +58,7 @@ class RefRows(Transactions):
             "ON CONFLICT (session, key) DO UPDATE SET value = excluded.value"
         )
         values = {"session": session, "key": key, "value": value}
-        self._write(lambda connection: connection.execute(text(statement), values))
+        self._write(lambda connection: connection.execute(sql(statement), values))
 
     def sessions(self) -> list[str]:
         """The names of all sessions of the store."""
@@ -124,7 +125,7 @@ class RefRows(Transactions):
             if found[0] != expected:
                 raise StaleHeadError(name, expected=expected, found=found[0])
             statement = "DELETE FROM refs WHERE session = :session AND kind = :kind AND name = :name"
-            connection.execute(text(statement), {"session": self.session, "kind": kind, "name": name})
+            connection.execute(sql(statement), {"session": self.session, "kind": kind, "name": name})
             self._note(connection, kind, name, expected, None, why)
 
         self._write(work)
@@ -146,7 +147,7 @@ class RefRows(Transactions):
         """Where a pointer is, None if there is none."""
         statement = "SELECT target FROM refs WHERE session = :session AND kind = :kind AND name = :name"
         values = {"session": self.session, "kind": kind, "name": name}
-        row = connection.execute(text(statement), values).first()
+        row = connection.execute(sql(statement), values).first()
         return None if row is None else (row[0],)
 
     def _set(self, connection: Connection, kind: str, name: str, target: str | None) -> None:
@@ -155,7 +156,7 @@ class RefRows(Transactions):
             "DO UPDATE SET target = excluded.target, revision = refs.revision + 1"
         )
         values = {"session": self.session, "kind": kind, "name": name, "target": target}
-        connection.execute(text(statement), values)
+        connection.execute(sql(statement), values)
 
     def _note(
         self, connection: Connection, kind: str, name: str, before: str | None, after: str | None, why: str
@@ -166,7 +167,7 @@ class RefRows(Transactions):
         )
         place: Row = {"session": self.session, "kind": kind, "branch": name}
         values = place | {"before": before, "after": after, "why": why, "at": time.time()}
-        connection.execute(text(statement), values)
+        connection.execute(sql(statement), values)
 
 
 def _ref(row: Row) -> Ref:

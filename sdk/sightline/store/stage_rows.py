@@ -2,8 +2,7 @@
 
 import time
 
-from sqlalchemy import text
-
+from sightline.store.dialect import sql
 from sightline.store.transactions import Row, Transactions
 
 
@@ -23,7 +22,7 @@ class StageRows(Transactions):
             "touched = excluded.touched"
         )
         values = {"key": key, "blob": blob, "meta": meta, "touched": time.time()}
-        self._write(lambda connection: connection.execute(text(statement), values))
+        self._write(lambda connection: connection.execute(sql(statement), values))
 
     def stages(self) -> list[Row]:
         """Every stage's row."""

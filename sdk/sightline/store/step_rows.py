@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, bindparam, text
 
 from sightline.errors import InputError, NotFoundError, StoreError
+from sightline.store.dialect import sql
 from sightline.store.transactions import Row, Transactions
 from sightline.store.words import words_in, words_of
 
@@ -68,7 +69,7 @@ class StepRows(Transactions):
         )
         self._check_parents(connection, row)
         values = _shortened(connection, row) | {"session": self.session, "touched": time.time()}
-        if connection.execute(text(statement), values).rowcount:
+        if connection.execute(sql(statement), values).rowcount:
             seq = connection.execute(
                 text("SELECT seq FROM steps WHERE id = :id"), {"id": row["id"]}
             ).scalar_one()
@@ -76,24 +77,24 @@ class StepRows(Transactions):
         for pixels in dict.fromkeys(made):
             self._insert_made(connection, str(row["id"]), pixels)
         for key in dict.fromkeys(stages):
-            connection.execute(text(_LINK), {"step": row["id"], "key": key})
+            connection.execute(sql(_LINK), {"step": row["id"], "key": key})
 
     def _check_parents(self, connection: Connection, row: Mapping[str, object]) -> None:
         """Refuse to build on a step that a sweep removed, or that never was."""
         parents = {row["parent"], *json.loads(str(row["data_parents"]))} - {None}
         for parent in parents:
-            if connection.execute(text("SELECT 1 FROM steps WHERE id = :id"), {"id": parent}).first() is None:
+            if connection.execute(sql("SELECT 1 FROM steps WHERE id = :id"), {"id": parent}).first() is None:
                 raise StoreError(
                     f"step {str(parent)[:8]}, on which this call builds, is not in the store",
                     hint="look at the head again, then repeat the call",
                 )
 
     def _insert_made(self, connection: Connection, step: str, pixels: str) -> None:
-        if connection.execute(text("SELECT 1 FROM images WHERE pixels = :p"), {"p": pixels}).first() is None:
+        if connection.execute(sql("SELECT 1 FROM images WHERE pixels = :p"), {"p": pixels}).first() is None:
             raise StoreError(f"picture {pixels[:8]} is not in the store", hint="repeat the call that made it")
         values = {"pixels": pixels, "step": step, "session": self.session}
-        connection.execute(text("INSERT INTO made VALUES (:pixels, :step) ON CONFLICT DO NOTHING"), values)
-        connection.execute(text(_NUMBER), values)
+        connection.execute(sql("INSERT INTO made VALUES (:pixels, :step) ON CONFLICT DO NOTHING"), values)
+        connection.execute(sql(_NUMBER), values)
 
     def get_step(self, step: str) -> Row:
         """A step by its id or a beginning of it that is unique, in this session or in the store."""
@@ -239,6 +240,6 @@ def _shortened(connection: Connection, row: Mapping[str, object]) -> Row:
         if len(long.encode()) > _LONG:
             digest = hashlib.sha256(long.encode()).hexdigest()
             statement = "INSERT INTO texts VALUES (:digest, :text) ON CONFLICT DO NOTHING"
-            connection.execute(text(statement), {"digest": digest, "text": long})
+            connection.execute(sql(statement), {"digest": digest, "text": long})
             short[name] = f"@{digest}"
     return short

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from sightline.errors import StoreError
-from sightline.store.dialect import Dialect
+from sightline.store.dialect import Dialect, sql
 from sightline.store.migrations import MIGRATIONS
 
 Row = dict[str, object]
@@ -57,6 +57,10 @@ class Transactions:
         self.check_writable()
         with self._connected() as connection, self._transaction(connection, None):
             yield
+
+    def together(self, work: Callable[[], T]) -> T:
+        """Do work whose writing is one transaction, all or nothing; after a collision it is done again."""
+        return self._write(lambda _: work())
 
     def _write(self, work: Callable[[Connection], T]) -> T:
         """Do work in a transaction that holds the write lock from its start and commits at its end."""
@@ -114,7 +118,7 @@ class Transactions:
 
     def _select(self, statement: str, **values: object) -> list[Row]:
         with self._reading() as connection:
-            return [dict(row) for row in connection.execute(text(statement), values).mappings()]
+            return [dict(row) for row in connection.execute(sql(statement), values).mappings()]
 
     def _migrate(self) -> None:
         with self._reading() as connection:

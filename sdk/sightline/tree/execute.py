@@ -203,23 +203,42 @@ class Executor:
         """Store what a call read and made, then put its steps on the branch: pictures, rows, pointer."""
         self.store.database.check_writable()
         cancelling.current().check()
-        for ref, png in context.new.values():
-            self.pictures.keep(ref, png)
-        stages = self._kept_stages(found, context)
+        for _, png in context.new.values():
+            self.store.objects.put(png)
+        if context.stages and found is None:
+            context.stages.write()
         if step.fingerprint:
             self.models.note(self.runtime.info)
         with self.refs.lock:
             cancelling.current().check()
-            parent, origins = self.refs.head()[1], _origins(sources)
-            for source in sources:
-                if source.png is not None and source.ref.pixels not in origins:
-                    parent = origins[source.ref.pixels] = self._insert(added(source), parent).id
-            made = [source.origin or origins.get(source.ref.pixels) for source in sources]
-            read = [step_id for step_id in made if step_id is not None]
-            parents = tuple(dict.fromkeys([origin, *read] if origin else read))
-            step = self._insert(replace(step, data_parents=parents), parent, stages)
-            self.refs.advance(step.id)
-        return step
+
+            def work() -> Step:
+                return self._placed(sources, step, context, found, origin)
+
+            placed = self.store.database.together(work)
+            self.refs.advance(placed.id)
+        return placed
+
+    def _placed(
+        self,
+        sources: tuple[Source, ...],
+        step: Step,
+        context: Context,
+        found: Step | None,
+        origin: str | None,
+    ) -> Step:
+        """Store the rows of pictures, stages and steps after the head, which stays where it is."""
+        for ref, _ in context.new.values():
+            self.store.database.insert_image(ref.model_dump())
+        stages = self._kept_stages(found, context)
+        parent, origins = self.refs.head()[1], _origins(sources)
+        for source in sources:
+            if source.png is not None and source.ref.pixels not in origins:
+                parent = origins[source.ref.pixels] = self._insert(added(source), parent).id
+        made = [source.origin or origins.get(source.ref.pixels) for source in sources]
+        read = [step_id for step_id in made if step_id is not None]
+        parents = tuple(dict.fromkeys([origin, *read] if origin else read))
+        return self._insert(replace(step, data_parents=parents), parent, stages)
 
     def _kept_stages(self, found: Step | None, context: Context) -> tuple[str, ...]:
         """The stages that a step uses: those of the step it repeats, or its own, which are stored now."""

@@ -54,11 +54,6 @@ class Pictures:
                 ) from error
             raise
 
-    def keep(self, ref: Image, png: bytes) -> None:
-        """Store a picture: its bytes first, then its row."""
-        self._store.objects.put(png)
-        self._store.database.insert_image(ref.model_dump())
-
     def bound(self, ref: Image, origin: str | None = None) -> Picture:
         """A value bound to this session's bytes, with its short name in this session."""
         number = self._store.database.alias(ref.pixels)

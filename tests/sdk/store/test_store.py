@@ -133,7 +133,7 @@ def test_two_writers_of_one_branch_one_wins(tmp_path, fake):
         assert caught.value.expected is None
         assert one.verify_store().steps == 2
         two.checkout("main")
-        assert two.generate("a ring").cache == "hit"
+        assert two.generate("a ring").cache.status == "hit"
 
 
 def test_many_threads_share_one_store(tmp_path):
@@ -184,7 +184,7 @@ def test_a_kill_leaves_garbage_at_most(tmp_path, fake, where, steps):
         assert report.problems == ()
         assert report.steps == steps
         assert len(s.log()) == 1
-        assert s.generate("a ring").cache == ("miss" if steps == 1 else "hit")
+        assert s.generate("a ring").cache.status == ("miss" if steps == 1 else "hit")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
