@@ -34,6 +34,10 @@ def test_the_example_prints_what_is_shown(tmp_path, monkeypatch, capsys, embedde
     assert "the first bad" in capsys.readouterr().out
     exec(compile(blocks("python")[2], "README.md", "exec"), {"sl": sl})
     assert "\nTrue\n" in capsys.readouterr().out
+    exec(compile(blocks("python")[3], "README.md", "exec"), {"sl": sl})
+    told = capsys.readouterr().out
+    assert "partial as the features of 1 of 1" in told
+    assert (told.count("features kept from"), told.count("features computed")) == (4, 2)
 
 
 def test_the_scores_are_those_of_the_shipped_model():
