@@ -24,6 +24,7 @@ from sightline.cli import convert as conversion
 from sightline.cli import demo as demo_session
 from sightline.cli import doctor as doctor_checks
 from sightline.cli import models as catalogue
+from sightline.cli import run as again
 from sightline.cli import store as stores
 from sightline.cli.output import AsJson, say
 from sightline.errors import InputError, SightlineError
@@ -44,6 +45,9 @@ for _carry in (carrying.trace, carrying.export):
 app.command("import")(carrying.import_)
 for _look in (looking.log, looking.reflog, looking.tree, looking.diff, stores.find, stores.gc):
     app.command()(_look)
+
+for _again in (again.rerun, again.replay, again.recipe, again.run):
+    app.command()(_again)
 
 told = Console(stderr=True)
 
