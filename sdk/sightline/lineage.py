@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from textwrap import shorten
 from typing import Annotated, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
@@ -83,7 +84,7 @@ class Lineage(BaseModel):
 
 def _line(step: LineageStep) -> str:
     """A step as a line: what made which picture, from what, with what."""
-    said = "brought in from outside" if step.tool == "add" else step.summary()[:90]
+    said = "brought in from outside" if step.tool == "add" else shorten(step.summary(), 90, placeholder=" …")
     said = f"in a region: {said}" if step.args.get("region") else said
     made = ", ".join(digest[:8] for digest in step.images)
     read = ", ".join(digest[:8] for digest in step.inputs())
