@@ -53,7 +53,7 @@ class Explanation:
 
     @property
     def status(self) -> str:
-        """ "hit", "partial" or "miss"."""
+        """One of "hit", "partial" and "miss"."""
         return self.cache.status
 
     def __str__(self) -> str:
