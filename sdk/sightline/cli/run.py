@@ -16,9 +16,15 @@ from sightline.tree.mapping import RunReport
 from sightline.tree.playing import ItemReport
 from sightline.tree.replay import Replayed
 from sightline.tree.workflow import Workflow
+from sightline_runtime.protocol import Runtime
 
 At = Annotated[str | None, typer.Argument(help="a branch or a step; the current branch without it")]
 Model = Annotated[str, typer.Option("--model", "-m", help="model name or folder")]
+
+
+def _loaded(model: str) -> Runtime | None:
+    """A model; the default one is loaded when it is first needed, which may be never."""
+    return None if model == connect.DEFAULT_MODEL else connect.load(model)
 
 
 def rerun(
@@ -34,7 +40,7 @@ def rerun(
 ) -> None:
     """Run a branch of SESSION again with changes, onto a new branch; only dependents are computed."""
     changes = _changes(change or ())
-    with Session(existing(session), runtime=connect.load(model)) as s:
+    with Session(existing(session), runtime=_loaded(model)) as s:
         done = s.rerun(ref, changes=changes, branch=branch)
         lists = {"reused": done.reused, "recomputed": done.recomputed, "invalidated": done.invalidated}
         data = {"branch": done.branch, "head": done.head, **{name: [*ids] for name, ids in lists.items()}}
@@ -69,7 +75,7 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Compute a branch or a step of SESSION again and compare; exit code 1 if anything differs."""
-    with Session(existing(session), runtime=connect.load(model)) as s:
+    with Session(existing(session), runtime=_loaded(model)) as s:
         found = s.replay(ref, verify=verify)
         data = {"ok": found.ok, "steps": [_replayed(one) for one in found.steps]}
         say(as_json, data, repr(found))
@@ -119,7 +125,7 @@ def run(
 ) -> None:
     """Run WORKFLOW on every picture of INPUTS; exit code 1 if any failed."""
     plan, params = _read(workflow), _params(param or ())
-    runtime = connect.load(model)
+    runtime = _loaded(model)
     report = plan.run(inputs, out=out, workers=workers, resume=resume, runtime=runtime, params=params)
     say(as_json, _told(report), "\n".join([repr(report), *map(_line, report.items)]))
     if not report.ok:
