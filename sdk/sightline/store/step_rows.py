@@ -69,11 +69,11 @@ class StepRows(Transactions):
         )
         self._check_parents(connection, row)
         values = _shortened(connection, row) | {"session": self.session, "touched": time.time()}
-        if connection.execute(sql(statement), values).rowcount:
-            seq = connection.execute(
-                text("SELECT seq FROM steps WHERE id = :id"), {"id": row["id"]}
-            ).scalar_one()
-            self._dialect.add_words(connection, int(seq), words_of(row))
+        words = words_of(row)
+        if connection.execute(sql(statement), values).rowcount and words:
+            number = sql("SELECT seq FROM steps WHERE id = :id")
+            seq = connection.execute(number, {"id": row["id"]}).scalar_one()
+            self._dialect.add_words(connection, int(seq), words)
         for pixels in dict.fromkeys(made):
             self._insert_made(connection, str(row["id"]), pixels)
         for key in dict.fromkeys(stages):
@@ -197,10 +197,10 @@ class StepRows(Transactions):
         return [str(row["id"]) for row in rows]
 
     def steps_without_words(self) -> list[str]:
-        """The steps of the store that no search could find, as the index of words has lost them."""
+        """The steps of the store that hold words and that no search could find: the index has lost them."""
         key = self._dialect.word_key
-        rows = self._select(f"SELECT id FROM steps WHERE seq NOT IN (SELECT {key} FROM words)")
-        return [str(row["id"]) for row in rows]
+        rows = self._steps(f"SELECT * FROM steps WHERE seq NOT IN (SELECT {key} FROM words)")
+        return [str(row["id"]) for row in rows if words_of(row)]
 
     def _steps(self, statement: str, **values: object) -> list[Row]:
         """Rows of steps with their long texts; one that is lost stays a digest, which is no JSON."""

@@ -29,7 +29,7 @@ def test_damage_of_any_table_is_named(tmp_path, fake, statement):
         sl.Session("b", store=tmp_path, runtime=fake) as b,
     ):
         b.add(colored("red"))
-        b.crop("img1", (0, 0, 9, 9))
+        b.edit("img1", "make it blue")
         b.undo()
         b.find(colored("blue"))
         store = b._store
