@@ -44,7 +44,7 @@ class Changes:
         agreed = {
             name: value
             for name, value in self.of(followed).items()
-            if name == "seed" or followed.args.get(name) == node.args.get(name)
+            if followed.args.get(name) == node.args.get(name) and not _is_seed(followed, name)
         }
         return agreed | own
 
@@ -65,12 +65,23 @@ class Changes:
             seed = asked["seed"]
             given = None if seed is None else checked_seed(seed)
             return self._executor.prepare(step.tool, args, given, dialogue=dialogue)
-        recorded = filled_args(node.args, lambda slot: self._executor.pictures.reference(slot.pixels))
-        if not step.seeds or self._executor.chose_seeds(step, recorded):
-            return self._executor.prepare(step.tool, args, dialogue=dialogue)
-        call = self._executor.prepare(step.tool, args, step.seeds[0], dialogue=dialogue)
-        seeds = (*step.seeds, *call.seeds[len(step.seeds) :])[: len(call.seeds)]
+        seeds = self._followed_seeds(node, picture)
+        if seeds is None or len(seeds) != args.get("n", 1):
+            if not step.seeds or self._executor.chose_seeds(step):
+                return self._executor.prepare(step.tool, args, dialogue=dialogue)
+            call = self._executor.prepare(step.tool, args, step.seeds[0], dialogue=dialogue)
+            seeds = (*step.seeds, *call.seeds[len(step.seeds) :])[: len(call.seeds)]
         return self._executor.prepare(step.tool, args, seeds=seeds, dialogue=dialogue)
+
+    def _followed_seeds(self, node: Node, picture: Callable[[Slot], object]) -> tuple[int, ...] | None:
+        """The seeds of the pictures that a step draws again, as the changed call draws them."""
+        followed = self._nodes.get(node.follows or "")
+        if followed is None or not node.places:
+            return None
+        drawn = self.prepared(followed, picture).seeds
+        if node.places == tuple(range(len(followed.step.seeds))):
+            return drawn
+        return tuple(drawn[place] for place in node.places if place < len(drawn))
 
     def picture(self, node: Node) -> object:
         """What an `add` step brings in as changed."""

@@ -93,9 +93,9 @@ class Executor:
         recipe = recipe_digest(*identity, seeds, fingerprint, dialogue)
         return Call(tool, model, named, seeds, recipe, fingerprint, tuple(sources), dialogue)
 
-    def chose_seeds(self, step: Step, args: Mapping[str, object]) -> bool:
+    def chose_seeds(self, step: Step) -> bool:
         """Whether the session chose the seeds of a step: deriving them for its call gives the same."""
-        call = self.prepare(step.tool, args, seeds=step.seeds)
+        call = self.prepare(step.tool, self.recorded(step), seeds=step.seeds)
         root = _root(step.tool, step.version, call.args, step.fingerprint)
         return self._seeds(call.tool, call.args, None, root) == step.seeds
 

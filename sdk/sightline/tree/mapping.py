@@ -24,7 +24,7 @@ from sightline.tree.execute import Executor
 from sightline.tree.pictures import Source
 from sightline.tree.plans import Planned
 from sightline.tree.playing import ItemReport, Playing, told
-from sightline.tree.program import filled_args
+from sightline.tree.program import Slot, filled_args
 from sightline.tree.recipe import Json, canonical, digest
 
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
@@ -145,10 +145,7 @@ class _Run:
 
     def _branch(self, item: Item, sources: Mapping[str, Source]) -> str:
         """The branch of an item: its name, and the digest of all that its result follows from."""
-        calls: Json = [
-            [call.name, call.tool, call.version, None if call.seed is None else str(call.seed), _plain(call)]
-            for call in item.calls
-        ]
+        calls: Json = [[call.name, call.tool, call.version, *_plain(call)] for call in item.calls]
         inputs = {name: source.ref.pixels for name, source in sources.items()}
         made_from: Json = {
             "calls": calls,
@@ -160,8 +157,11 @@ class _Run:
         return f"{stem}-{digest(made_from)[:8]}"
 
 
-def _plain(call: Planned) -> Json:
-    return canonical(filled_args(call.args, lambda slot: {"$from": [slot.step, slot.place]}))
+def _plain(call: Planned) -> list[Json]:
+    """The arguments and the seed of a call, with names for pictures."""
+    args = filled_args(call.args, lambda slot: {"$from": [slot.step, slot.place]})
+    seed = [call.seed.step, call.seed.place] if isinstance(call.seed, Slot) else str(call.seed)
+    return [canonical(args), seed]
 
 
 def _known(error: Exception) -> SightlineError:

@@ -25,13 +25,16 @@ _STAND_IN = Image(pixels="0" * 64, blob="0" * 64, width=64, height=64)
 
 @dataclass(frozen=True)
 class Planned:
-    """One call of a plan; in `args` a `Slot` names an input or an earlier call whose picture it reads."""
+    """One call of a plan; in `args` a `Slot` names an input or an earlier call whose picture it reads.
+
+    A `Slot` as `seed` is the seed of that picture.
+    """
 
     name: str
     tool: str
     version: str
     args: Mapping[str, object]
-    seed: int | None = None
+    seed: int | Slot | None = None
 
 
 def planned(toolbox: Toolbox, name: str, tool: str, version: str, args: Mapping[str, object]) -> Planned:
@@ -55,7 +58,8 @@ def planned(toolbox: Toolbox, name: str, tool: str, version: str, args: Mapping[
             )
     seed = args.get("seed") if seeded else None
     own = {argument: value for argument, value in args.items() if not (seeded and argument == "seed")}
-    call = Planned(name, tool, version, own, None if seed is None else checked_seed(seed))
+    fine = seed if seed is None or isinstance(seed, Slot) else checked_seed(seed)
+    call = Planned(name, tool, version, own, fine)
     _check_pictures(found, call)
     _check_values(found, call)
     return call

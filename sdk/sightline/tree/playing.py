@@ -81,7 +81,8 @@ class Playing:
             where = f"step {number} of {len(calls)}, {call.name}"
             with failing_at(where, f"the branch {self._branch!r} holds what was done; run it again to go on"):
                 cancelling.current().check()
-                prepared = self._executor.prepare(call.tool, filled_args(call.args, self._picture), call.seed)
+                args, seed = filled_args(call.args, self._picture), self._seed(call.seed)
+                prepared = self._executor.prepare(call.tool, args, seed)
                 recorded = self._recorded(prepared.recipe)
                 self._made[call.name] = recorded or self._counted(self._executor.finish(prepared))
 
@@ -100,6 +101,17 @@ class Playing:
     def _counted(self, result: Result) -> Step:
         self._computed += result.cache.status != "hit"
         return result.step
+
+    def _seed(self, seed: int | Slot | None) -> int | None:
+        if not isinstance(seed, Slot):
+            return seed
+        seeds = self._made[seed.step or ""].seeds
+        if seed.place >= len(seeds):
+            raise InputError(
+                f"it draws with seed {seed.place + 1} of {seed.step}, which has {len(seeds)}",
+                hint="change whose seed it takes",
+            )
+        return seeds[seed.place]
 
     def _picture(self, slot: Slot) -> Picture:
         step = self._made[slot.step or ""]

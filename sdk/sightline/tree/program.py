@@ -34,15 +34,17 @@ class Slot:
 class Node:
     """A step of a program.
 
-    In `args` a `Slot` stands for each picture; all else is plain. `follows` is a step
-    whose call this one repeats without reading its pictures, as the full quality of a
-    draft does. `on_line` is False for a step of another branch.
+    In `args` a `Slot` stands for each picture; all else is plain. `others` are steps that
+    it was made from without reading their pictures; `follows` is one of them whose call it
+    repeats, as the full quality of a draft does, with the seeds of the pictures at
+    `places`. `on_line` is False for a step of another branch.
     """
 
     step: Step
     args: Mapping[str, object]
     others: tuple[str, ...] = ()
     follows: str | None = None
+    places: tuple[int, ...] = ()
     on_line: bool = True
 
     @property
@@ -142,8 +144,11 @@ def _node(step: Step, makers: Sequence[Step], *, on_line: bool) -> Node:
     args = {name: tracing.traced(plain(value)) for name, value in step.args.items()}
     used = {slot.step for slot in slots_in(args)}
     others = tuple(maker.id for maker in makers if maker.id not in used)
-    follows = next((maker.id for maker in makers if maker.id in others and maker.tool == step.tool), None)
-    return Node(step, args, others, follows, on_line)
+    for maker in makers:
+        if maker.id in others and maker.tool == step.tool and {*step.seeds} <= {*maker.seeds}:
+            places = tuple(maker.seeds.index(seed) for seed in step.seeds)
+            return Node(step, args, others, maker.id, places, on_line)
+    return Node(step, args, others, on_line=on_line)
 
 
 class _Tracing:

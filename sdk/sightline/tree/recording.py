@@ -10,7 +10,7 @@ from pydantic_core import PydanticUndefined
 from sightline.errors import InputError
 from sightline.tree.execute import Executor
 from sightline.tree.plans import is_seeded
-from sightline.tree.program import Node, Slot, filled, filled_args, program, slots_in
+from sightline.tree.program import Node, Slot, filled, program, slots_in
 from sightline.tree.recipe import canonical
 from sightline.tree.workflow import FROM, PARAMETER, PICTURE, Workflow, WorkflowStep
 
@@ -89,14 +89,9 @@ class _Recording:
             for name, value in node.args.items()
             if model is None or not _is_default(model, name, step.args[name])
         }
-        if tool is not None and is_seeded(tool) and step.seeds and not self._chosen(node):
-            given["seed"] = step.seeds[0]
+        if tool is not None and is_seeded(tool) and step.seeds and not self._executor.chose_seeds(step):
+            given["seed"] = Slot(node.follows, node.places[0]) if node.places else step.seeds[0]
         return given
-
-    def _chosen(self, node: Node) -> bool:
-        reference = self._executor.pictures.reference
-        recorded = filled_args(node.args, lambda slot: reference(slot.pixels))
-        return self._executor.chose_seeds(node.step, recorded)
 
     def _written(self, name: str, value: object, followed: JsonValue) -> JsonValue:
         """An argument as JSON: references to pictures in their places, all else as a parameter."""

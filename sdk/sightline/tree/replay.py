@@ -18,7 +18,6 @@ from sightline.tree.blame import Noting, Stage, blamed
 from sightline.tree.context import Context
 from sightline.tree.execute import Executor
 from sightline.tree.line import chain
-from sightline.tree.recipe import plain
 from sightline.tree.steps import Step
 from sightline_tools.likeness import ssim
 
@@ -107,8 +106,7 @@ def _one(executor: Executor, step: Step, verify: bool) -> Replayed:
 
 
 def _compared(executor: Executor, step: Step, verify: bool) -> Replayed:
-    args = {name: _restored(executor, plain(value)) for name, value in step.args.items()}
-    call = executor.prepare(step.tool, args, seeds=step.seeds, dialogue=step.context)
+    call = executor.prepare(step.tool, executor.recorded(step), seeds=step.seeds, dialogue=step.context)
     if call.tool.stateful:
         return Replayed(step, "skipped", "the tool is stateful")
     if call.tool.version != step.version:
@@ -130,15 +128,6 @@ def _compared(executor: Executor, step: Step, verify: bool) -> Replayed:
     largest, alike = _apart(executor, step, again, context)
     stage = blamed(executor.store, call.tool, step, again, noting.rows())
     return Replayed(step, "differs", told, largest, alike, stage)
-
-
-def _restored(executor: Executor, value: object) -> object:
-    """Stored arguments as arguments again: pictures by their digests."""
-    if isinstance(value, dict):
-        if set(value) == {"$image"}:
-            return executor.pictures.reference(value["$image"])
-        return {key: _restored(executor, item) for key, item in value.items()}
-    return [_restored(executor, item) for item in value] if isinstance(value, list) else value
 
 
 def _apart(

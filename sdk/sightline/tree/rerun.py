@@ -87,7 +87,8 @@ def _stale(executor: Executor, nodes: Sequence[Node], asked: Changes) -> list[st
 
 
 def _check_places(node: Node, asked: Changes, counts: Mapping[str, int | None]) -> None:
-    for slot in slots_in(asked.args(node)):
+    again = [Slot(node.follows, place) for place in node.places]
+    for slot in (*slots_in(asked.args(node)), *(again if "n" not in asked.of(node) else ())):
         count = counts.get(slot.step or "")
         if count is not None and slot.place >= count:
             raise _missing(node, slot, count)

@@ -193,6 +193,46 @@ def test_what_was_read_twice_is_mapped_twice(session):
     assert compared.step.data_parents == (star.step.id, done.steps[same.step.id])
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_promoted_draft_follows_its_draft(fake, whole):
+    """Another prompt or seed of a draft is another full picture, as promoting the new draft gives."""
+    with sl.Session(runtime=fake, seed=3) as s:
+        draft = s.generate("a star", n=3, draft=True)
+        full = s.promote(draft if whole else draft.images[2])
+        s.edit(full, "change the background to black")
+        for change in ({"prompt": "a red ring"}, {"seed": 8}, {"prompt": "two hearts", "seed": 9}):
+            done = s.rerun(changes={draft: change})
+            new = s.show(done.steps[draft.step.id])
+            again = s.show(done.steps[full.step.id])
+            assert again.step.data_parents == (new.step.id,)
+            assert again.seeds == (new.seeds if whole else new.seeds[2:])
+            with sl.Session(runtime=FakeRuntime(), seed=3) as t:
+                plain = t.generate(**{"prompt": "a star", "n": 3, "draft": True} | change)
+                expected = t.promote(plain if whole else plain.images[2])
+                assert [p.ref for p in again.images] == [p.ref for p in expected.images]
+        if whole:
+            assert len(s.show(s.rerun(changes={draft: {"n": 2}}).steps[full.step.id]).images) == 2
+        else:
+            with pytest.raises(sl.InputError, match="reads picture 3"):
+                s.rerun(changes={draft: {"n": 2}})
+
+
+def test_masks_are_pictures_too(session):
+    """A mask that an earlier step made is mapped like any picture."""
+    mask = session.add(np.full((64, 64, 3), 255, np.uint8))
+    half = session.composite(mask, np.zeros((64, 32, 3), np.uint8))
+    star = session.generate("a red star")
+    edited = session.edit(star, "change the background to black", region=half)
+    narrow = np.zeros((64, 64, 3), np.uint8)
+    narrow[:, 60:] = 255
+    done = session.rerun(changes={mask: {"image": narrow}})
+    assert edited.step.id in done.invalidated
+    assert star.step.id not in done.invalidated
+    before, after = star.image.numpy(), session.show(done.head).image.numpy()
+    assert np.array_equal(after[:, :60], before[:, :60])
+    assert (after[:, 60:] != before[:, 60:]).any()
+
+
 def test_a_dialogue_makes_every_earlier_step_count(fake):
     """A step that read the dialogue depends on all before it, one that did not on its pictures alone."""
     store = open_store()

@@ -95,6 +95,26 @@ def test_several_pictures_of_one_step_are_told_apart(session):
     assert session.recipe().steps[1].args["image"] == {"$from": "generate", "picture": 1}
 
 
+def test_a_promoted_draft_is_that_draft_for_every_item(session, folder, tmp_path):
+    """One picture of a draft at full quality shares its seed, and its features, in every item."""
+    source = session.add(folder / "0.png")
+    draft = session.edit(source, "add a star", n=3, draft=True)
+    session.promote(draft.images[2])
+    workflow = session.recipe()
+    assert workflow.steps[1].args["seed"] == {"$from": "edit", "picture": 2}
+    assert workflow.steps[1].args["instruction"] == {"$parameter": "edit.instruction"}
+    runtime = FakeRuntime()
+    report = workflow.run(folder, out=tmp_path / "out", runtime=runtime)
+    assert report.ok
+    assert runtime.calls == ["generate_features", "decode_features", "decode_features"] * 4
+    with sl.Session(tmp_path / "out") as out:
+        for item in report.items:
+            full, rough, _ = out.log(branch=item.branch)
+            assert full.seeds == rough.seeds[2:]
+    few = workflow.run(folder, out=tmp_path / "out", params={"edit.n": 2}, runtime=runtime)
+    assert "draws with seed 3 of edit, which has 2" in few.items[0].error["message"]
+
+
 def test_what_is_no_workflow_cannot_be_recorded(session, folder):
     """An empty branch, and one that only brings pictures in, are refused."""
     with pytest.raises(sl.NotFoundError):
