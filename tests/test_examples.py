@@ -45,6 +45,13 @@ def test_what_broke_it(embedded):
     assert "(HEAD → without)" in tree
 
 
+def test_over_a_folder(tmp_path, embedded):
+    """Every picture of the folder is done, and the second run finds all of it."""
+    answers, computed = load("over_a_folder").main(tmp_path)
+    assert answers == {"a": "black", "b": "black", "c": "black"}
+    assert computed == 0
+
+
 def test_no_example_is_forgotten():
     """Each file of the folder has a test here."""
     tested = Path(__file__).read_text()

@@ -38,6 +38,11 @@ def test_the_example_prints_what_is_shown(tmp_path, monkeypatch, capsys, embedde
     told = capsys.readouterr().out
     assert "partial as the features of 1 of 1" in told
     assert (told.count("features kept from"), told.count("features computed")) == (4, 2)
+    exec(compile(blocks("python")[4], "README.md", "exec"), {"sl": sl})
+    told = capsys.readouterr().out
+    assert "2 recomputed, 1 reused" in told
+    assert "<Replay ok: 2 of 3 steps the same>" in told
+    assert "<RunReport 1 of 1 done in dark>" in told
 
 
 def test_the_scores_are_those_of_the_shipped_model():
