@@ -80,7 +80,7 @@ def test_a_report_needs_no_model(tmp_path, fake):
     program = "import sys; sys.modules['torch'] = None; from sightline.cli.main import main; main()"
     command = [sys.executable, "-c", program, "report", tmp_path / "s", "--out", tmp_path / "r.html"]
     subprocess.run(command, check=True)
-    assert f"model <code>{fake.info.fingerprint[:8]}</code>" in (tmp_path / "r.html").read_text()
+    assert f"model <code>{fake.info.model} {fake.info.fingerprint[:8]}</code>" in (tmp_path / "r.html").read_text()
 
 
 def test_bench_prints_json(tiny_folder):
