@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import cast
 
 from pydantic import BaseModel, JsonValue
@@ -37,6 +38,8 @@ class _Recording:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self._names: dict[str, str] = {}
+        self._taken: set[str] = set()
+        self._counts = Counter[str]()
         self._inputs: list[str] = []
         self._steps: dict[str, WorkflowStep] = {}
         self._parameters: dict[str, JsonValue] = {}
@@ -74,10 +77,13 @@ class _Recording:
     def _free(self, stem: str) -> str:
         stem = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in stem)
         stem = stem if stem[:1].isalpha() else f"step_{stem}"
-        number = 1
-        while (name := stem[:50] if number == 1 else f"{stem[:50]}{number}") in self._names.values():
-            number += 1
-        return name
+        while True:
+            self._counts[stem] += 1
+            number = self._counts[stem]
+            name = stem[:50] if number == 1 else f"{stem[:50]}{number}"
+            if name not in self._taken:
+                self._taken.add(name)
+                return name
 
     def _given(self, node: Node) -> dict[str, object]:
         """The arguments that are no defaults of the tool, and the seed if it was given."""

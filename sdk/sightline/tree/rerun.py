@@ -8,7 +8,7 @@ are kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
@@ -71,16 +71,16 @@ def rerun(executor: Executor, tip: str | None, changes: Wishes, branch: str) -> 
     )
 
 
-def _stale(executor: Executor, nodes: Sequence[Node], asked: Changes) -> list[str]:
+def _stale(executor: Executor, nodes: Sequence[Node], asked: Changes) -> dict[str, None]:
     """The steps that changes reach, in order, after checking that each can be computed again."""
-    stale: list[str] = []
+    stale: dict[str, None] = {}
     counts: dict[str, int | None] = {}
     for node in nodes:
-        reached = bool(asked.reads(node) & {*stale}) or bool(node.step.context and stale)
+        reached = bool(asked.reads(node) & stale.keys()) or bool(node.step.context and stale)
         if asked.differs(node, inputs_differ=reached) or reached:
             if node.step.tool != "add":
                 executor.toolbox.get(node.step.tool)
-            stale.append(node.id)
+            stale[node.id] = None
             counts[node.id] = asked.count(node)
             _check_places(node, asked, counts)
     return stale
@@ -111,7 +111,7 @@ class Running:
         self.reused = [node.id for node in kept if node.on_line]
         self.recomputed: list[str] = []
 
-    def run(self, what: str, nodes: Sequence[Node], stale: Sequence[str]) -> None:
+    def run(self, what: str, nodes: Sequence[Node], stale: Collection[str]) -> None:
         """Run the stale ones of these steps and take the others over; `what` names all this in an error."""
         left = f"the branch {self.executor.refs.head()[0]!r} holds what was done"
         for number, node in enumerate(nodes, 1):
