@@ -24,6 +24,7 @@ Tell = Callable[[str, int, int], None]
 """Told (what, done, total)."""
 _STAGE_SECONDS = 0.02
 """What a stage takes in the workflow that is run twice."""
+_COLORS = ("blue", "green", "yellow", "orange", "purple", "cyan", "black", "white", "gray", "brown")
 
 
 def measure(
@@ -129,10 +130,11 @@ def _late_change(folder: Path) -> Mapping[str, float]:
         started = time.perf_counter()
         chain: list[Result] = [session.generate("a red star")]
         for number in range(19):
-            chain.append(session.edit(chain[-1], f"make it {number}"))
+            what, color = ("star", "background")[number % 2], _COLORS[number // 2 % len(_COLORS)]
+            chain.append(session.edit(chain[-1], f"make the {what} {color}"))
         whole, first = time.perf_counter() - started, runtime.drawings
         started = time.perf_counter()
-        session.rerun(changes={chain[15].step.id: {"instruction": "make it green"}})
+        session.rerun(changes={chain[15].step.id: {"instruction": "add a small pink ring"}})
         late = time.perf_counter() - started
     again = runtime.drawings - first
     return {

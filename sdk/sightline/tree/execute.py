@@ -1,7 +1,8 @@
 """Run a tool call as a step: check, look for the same recipe, run, store, move the branch.
 
-The order is the store's promise: pictures are written first, then the step's
-row, then the branch moves. Whatever happens in between leaves garbage at most.
+The order is the store's promise: pictures are written first, then the step's row
+and the branch's move in one transaction. Whatever happens in between leaves garbage
+at most.
 Calls of one session may run at the same time; only putting their steps on the
 branch is done one after the other.
 """
@@ -18,7 +19,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import BaseModel
 
-from sightline.errors import CorruptStoreError, InputError, NotFoundError, SightlineError
+from sightline.errors import CorruptStoreError, InputError, NotFoundError, SightlineError, StaleHeadError
 from sightline.results import Cache, Made, Result
 from sightline.store.database import Store
 from sightline.tree import arguments, cancelling, memo, showing
@@ -211,12 +212,24 @@ class Executor:
             self.models.note(self.runtime.info)
         with self.refs.lock:
             cancelling.current().check()
+            before = self.refs.head()
 
-            def work() -> Step:
-                return self._placed(sources, step, context, found, origin)
+            def work() -> tuple[Step, SightlineError | None]:
+                self.refs.stand(*before)  # a second try begins where the first did
+                placed = self._placed(sources, step, context, found, origin)
+                try:
+                    self.refs.advance(placed.id)
+                except (StaleHeadError, NotFoundError) as error:
+                    return placed, error  # another writer moved the branch: the step is kept all the same
+                return placed, None
 
-            placed = self.store.database.together(work)
-            self.refs.advance(placed.id)
+            try:
+                placed, refused = self.store.database.together(work)
+            except BaseException:
+                self.refs.stand(*before)
+                raise
+        if refused is not None:
+            raise refused
         return placed
 
     def _placed(
@@ -227,7 +240,7 @@ class Executor:
         found: Step | None,
         origin: str | None,
     ) -> Step:
-        """Store the rows of pictures, stages and steps after the head, which stays where it is."""
+        """Store the rows of pictures, stages and steps after the head."""
         for ref, _ in context.new.values():
             self.store.database.insert_image(ref.model_dump())
         stages = self._kept_stages(found, context)

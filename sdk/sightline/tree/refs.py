@@ -125,6 +125,10 @@ class Refs:
             self._move(name, step, why)
             self._set_redo(name, [])
 
+    def stand(self, branch: str, at: str | None) -> None:
+        """Take it that a branch stands at a step, as before a transaction that came to nothing."""
+        self._seen[branch] = at
+
     def undo(self, n: int = 1) -> str | None:
         """Move the current branch back; InputError if it has fewer steps."""
         _count("undo", n)
