@@ -80,7 +80,8 @@ def test_a_report_needs_no_model(tmp_path, fake):
     program = "import sys; sys.modules['torch'] = None; from sightline.cli.main import main; main()"
     command = [sys.executable, "-c", program, "report", tmp_path / "s", "--out", tmp_path / "r.html"]
     subprocess.run(command, check=True)
-    assert f"model <code>{fake.info.model} {fake.info.fingerprint[:8]}</code>" in (tmp_path / "r.html").read_text()
+    named = f"{fake.info.model} {fake.info.fingerprint[:8]}"
+    assert f"model <code>{named}</code>" in (tmp_path / "r.html").read_text()
 
 
 def test_bench_prints_json(tiny_folder):

@@ -175,7 +175,7 @@ with sl.Session(path, runtime=sl.FakeRuntime(), seed=1) as s:
 
 @pytest.mark.parametrize("where", ["before the row", "before the ref"])
 def test_a_kill_leaves_garbage_at_most(tmp_path, fake, where):
-    """kill -9 between object and row, or row and ref: the store is whole, neither is there, the head is old."""
+    """kill -9 between object and row, or row and ref: the store is whole, the head is old."""
     path = tmp_path / "s"
     killed = subprocess.run([sys.executable, "-c", KILLED, where, str(path)], check=False)
     assert killed.returncode == -signal.SIGKILL
