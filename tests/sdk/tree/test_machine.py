@@ -103,6 +103,16 @@ class Tree(RuleBasedStateMachine):
             self.session.tag(name)
             self.tags[name] = self.lines[self.here][-1]
 
+    @precondition(lambda self: self.lines[self.here])
+    @rule()
+    def rerun(self):
+        """Run the branch again without a change: nothing is computed, and the same is there."""
+        again = self.session.rerun(branch="again")
+        assert again.recomputed == again.invalidated == ()
+        here, there = (self.session.log(branch=name) for name in (self.here, "again"))
+        assert [step.outputs for step in there] == [step.outputs for step in here]
+        self.session.drop("again")
+
     @rule()
     def sweep(self):
         """Remove all that is garbage, however young."""
