@@ -149,16 +149,10 @@ class Served:
         if not all(choices.values()):
             raise InputError("a choice is empty", hint="give every choice some text")
 
-        def work(job: Job[TextResult], check: Check) -> TextResult:
-            def reading() -> _Reading:
-                return _Reading.of(self._model, prompt)
-
-            if choices:
-                return writing.choose(check, choices, reading, self._ends[0], usage=prompt.usage)
-            voice = writing.Voice(self._tokens.text, self._ends)
-            return writing.answer(job, check, request, reading, voice, usage=prompt.usage)
-
-        return work
+        voice = writing.Voice(self._tokens.text, self._ends)
+        return writing.work(
+            request, choices, lambda: _Reading.of(self._model, prompt), voice, usage=prompt.usage
+        )
 
     def features(self, request: FeatureRequest) -> Work[FeatureResult]:
         """Ask the queries and sample features, one set per seed."""

@@ -107,16 +107,8 @@ class Served:
         if not all(choices.values()):
             raise InputError("a choice is empty", hint="give every choice some text")
 
-        def work(job: Job[TextResult], check: Check) -> TextResult:
-            def reading() -> Reading:
-                return self._read(prompt, shown)
-
-            if choices:
-                return writing.choose(check, choices, reading, self._prompts.ends[0], usage=prompt.usage)
-            voice = writing.Voice(self._tokens.text, self._prompts.ends)
-            return writing.answer(job, check, request, reading, voice, usage=prompt.usage)
-
-        return work
+        voice = writing.Voice(self._tokens.text, self._prompts.ends)
+        return writing.work(request, choices, lambda: self._read(prompt, shown), voice, usage=prompt.usage)
 
     def features(self, request: FeatureRequest) -> Work[FeatureResult]:
         """Write the tokens of a picture for each seed; the features are the states that go with them."""

@@ -1,7 +1,7 @@
 """The family of this project's own small models: one row at a time, plans before drawings."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -80,23 +80,20 @@ class Embedded:
         for choice, encoded in choices.items():
             if not encoded.ids or encoded.unknown:
                 raise InputError(f"the model cannot say {choice!r}", hint="use words that it knows")
-        tokens = {choice: encoded.ids for choice, encoded in choices.items()}
 
-        def work(job: Job[TextResult], check: Check) -> TextResult:
-            features = None if picture is None else self._model.clip(self._tensor(picture))
-            usage = Usage(len(ids), image_tokens=_image_tokens(features))
+        def reading() -> stages.Reading:
+            seen = None if picture is None else self._model.clip(self._tensor(picture))
+            return stages.Reading.of(self._model, ids, seen)
 
-            def reading() -> stages.Reading:
-                return stages.Reading.of(self._model, ids, features)
-
-            if tokens:
-                result = writing.choose(check, tokens, reading, w.END, usage=usage)
-            else:
-                voice = writing.Voice(self._words.decode, (w.END,))
-                result = writing.answer(job, check, request, reading, voice, usage=usage)
-            return replace(result, warnings=_warnings(unknown))
-
-        return work
+        seen = 0 if picture is None else self._model.config.clip.grid**2
+        return writing.work(
+            request,
+            {choice: encoded.ids for choice, encoded in choices.items()},
+            reading,
+            writing.Voice(self._words.decode, (w.END,)),
+            usage=Usage(len(ids), image_tokens=seen),
+            warnings=_warnings(unknown),
+        )
 
     def features(self, request: FeatureRequest) -> Work[FeatureResult]:
         """Draw features, one set per seed."""

@@ -8,14 +8,14 @@ what else the engine does.
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 import torch
 from torch import Tensor
 
 from sightline_runtime.engine import noise
-from sightline_runtime.engine.served import Check
+from sightline_runtime.engine.served import Check, Work
 from sightline_runtime.protocol import Job, TextDelta, TextRequest, TextResult, Usage
 
 
@@ -147,3 +147,24 @@ def choose(
         completion_tokens=sum(map(len, choices.values())), seconds=time.monotonic() - started
     )
     return TextResult(best, probabilities[best], probabilities, "stop", (), cost)
+
+
+def work(
+    request: TextRequest,
+    choices: dict[str, list[int]],
+    reading: Callable[[], Reading],
+    voice: Voice,
+    *,
+    usage: Usage,
+    warnings: tuple[str, ...] = (),
+) -> Work[TextResult]:
+    """The work of a checked request: score the choices if there are any, else write the answer."""
+
+    def run(job: Job[TextResult], check: Check) -> TextResult:
+        if choices:
+            result = choose(check, choices, reading, voice.ends[0], usage=usage)
+        else:
+            result = answer(job, check, request, reading, voice, usage=usage)
+        return replace(result, warnings=warnings)
+
+    return run
