@@ -13,6 +13,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import fsspec
@@ -183,8 +184,9 @@ class Objects:
             return
         for ending in ("new", "old"):
             for path in Path(self._root).glob(f"??/*.{ending}"):
-                if time.time() - path.stat().st_mtime >= older_than:
-                    path.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):  # a writer has just finished it
+                    if time.time() - path.stat().st_mtime >= older_than:
+                        path.unlink()
 
     def clear(self) -> None:
         """Free objects in memory of their own; all others stay."""

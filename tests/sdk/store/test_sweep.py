@@ -2,6 +2,7 @@
 
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -251,4 +252,15 @@ def test_a_sweep_that_dies_midway_is_finished_by_the_next(place, fake, monkeypat
         assert s.verify_store().problems == ()
         assert gone.image.ref.blob in s._store.objects.digests()
         assert gone.image.ref.blob in s.gc(dry_run=False, older_than=0).objects
+        assert s.verify_store().problems == ()
+
+
+def test_a_file_that_is_finished_while_it_is_swept_is_no_error(tmp_path, fake, monkeypatch):
+    """A sweep lists a half-written file that its writer has renamed a moment later."""
+    with sl.Session(tmp_path / "s", runtime=fake) as s:
+        s.generate("a red star")
+        objects = s._store.objects
+        ghost = tmp_path / "s" / "objects" / "ab" / "cd.new"
+        monkeypatch.setattr(Path, "glob", lambda *_: iter([ghost]))
+        objects.sweep_halves(older_than=0)
         assert s.verify_store().problems == ()
