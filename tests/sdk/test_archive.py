@@ -4,11 +4,13 @@ import json
 import shutil
 import stat
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import sightline as sl
 from sightline.errors import InputError, NotFoundError
@@ -364,3 +366,33 @@ def test_a_writing_that_fails_leaves_the_session_as_it_was(packed, tmp_path, fak
     with sl.Session(tmp_path / "mine", runtime=fake) as s:
         assert state(s) == before
         assert s.verify_store().problems == ()
+
+
+@pytest.mark.parametrize(
+    ("tool", "forged"),
+    [
+        ("crop", {"image": "secret.png"}),
+        ("grid", {"images": ["secret.png"]}),
+        ("edit", {"region": "secret.png"}),
+        ("edit", {"region": {"box": None, "polygon": None, "mask": "secret.png"}}),
+    ],
+)
+def test_steps_that_name_files_are_never_run(fake, tmp_path, monkeypatch, tool, forged):
+    """An archive of a stranger may hold a step that Sightline would not write; it opens no file."""
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "secret.png")
+    monkeypatch.chdir(tmp_path)
+    with sl.Session(runtime=fake, seed=1) as s:
+        star = s.generate("a star")
+        calls = {"crop": {"box": (0, 0, 0.5, 0.5), "image": star}, "grid": {"images": [star]}}
+        calls["edit"] = {"image": star, "instruction": "make it blue", "draft": True}
+        step = s.call(tool, **calls[tool]).step
+        bad = replace(step, args={**step.args, **forged}, id="")
+        s._executor.store.database.insert_step(bad.to_row(), made=bad.images(), stages=())
+        s.branch("bad", at=bad.id)
+        archive = s.export(tmp_path / "bad.slz", branch="bad")
+    with sl.import_session(archive, runtime=fake) as s:
+        assert [step.verdict for step in s.replay().steps] == ["same", "failed"]
+        for verb in (s.recipe, lambda: s.rerun(changes={"HEAD~1": {"seed": 5}}), lambda: s.promote("HEAD")):
+            with pytest.raises(InputError):
+                verb()
+        assert s.verify_store().steps == 2

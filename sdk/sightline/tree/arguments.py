@@ -48,6 +48,30 @@ def region_fields(model: type[BaseModel]) -> set[str]:
     return {name for name, info in model.model_fields.items() if "region.Region" in str(info.annotation)}
 
 
+def check_recorded(tool: Tool, args: Mapping[str, object]) -> None:
+    """Refuse recorded arguments with anything but digests for pictures: a text would name a file.
+
+    Sightline records none such; a lineage or an archive of a stranger may hold them.
+    """
+    for name in sorted((image_fields(tool.args_model).keys() | region_fields(tool.args_model)) & args.keys()):
+        if any(isinstance(leaf, str) for leaf in _leaves(args[name])):
+            raise InputError(
+                f"{name} of a recorded {tool.name} is no picture",
+                hint="the record is not ours: trust none of it",
+            )
+
+
+def _leaves(value: object) -> Iterator[object]:
+    """All in recorded data but digests and numbers."""
+    if isinstance(value, Mapping | list | tuple):
+        if isinstance(value, Mapping) and set(value) in ({"$image"}, {"$float"}):
+            return
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _leaves(item)
+    else:
+        yield value
+
+
 def _region(value: object, bind: Bind) -> object:
     """A region as it is; whatever is neither that, nor a box, nor corners, is a picture: its mask."""
     if value is None or isinstance(value, Region | list | tuple):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sightline.errors import NotFoundError
+from sightline.tree import arguments
 from sightline.tree.execute import Executor
 from sightline.tree.line import chain
 from sightline.tree.recipe import plain
@@ -61,7 +62,7 @@ class Node:
 def program(executor: Executor, tip: str | None) -> list[Node]:
     """The program that ends at a step, in an order in which it can run.
 
-    NotFoundError for a branch without a step.
+    NotFoundError for a branch without a step, InputError for one with a record that is not ours.
     """
     line = chain(executor.store, executor.step(tip).id)[::-1]
     reading = _Reading(executor, line)
@@ -115,6 +116,8 @@ class _Reading:
                 todo += missing
                 continue
             found = todo.pop()
+            if found.tool in self._executor.toolbox:
+                arguments.check_recorded(self._executor.toolbox.get(found.tool), found.args)
             self.nodes[found.id] = _node(found, makers, on_line=found.id in self._places)
 
     def _makers(self, step: Step, place: int) -> list[Step]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sightline.errors import InputError, NotFoundError
 from sightline.lineage import Lineage, LineageStep
 from sightline.results import Picture, Result
-from sightline.tree import cancelling
+from sightline.tree import arguments, cancelling
 from sightline.tree.execute import Executor
 from sightline.tree.recipe import checked_seed, plain
 
@@ -51,7 +51,7 @@ def recreate(executor: Executor, lineage: Lineage, inputs: Mapping[str, object])
     it; those that the session holds need not be given. A step that gives other pixels is
     built on as it is. Before anything is computed: NotFoundError names the pictures that are
     missing, InputError tells of one that is not what it should be, of a lineage that does
-    not belong to its picture, and of one without steps.
+    not belong to its picture or names files, and of one without steps.
     """
     _check(executor, lineage)
     brought = _brought(executor, lineage, inputs)
@@ -70,7 +70,7 @@ def _check(executor: Executor, lineage: Lineage) -> None:
         raise InputError("the lineage holds no step", hint="all its steps were left out, being too long")
     for step in lineage.steps:
         if step.tool != "add":
-            executor.toolbox.get(step.tool)
+            arguments.check_recorded(executor.toolbox.get(step.tool), step.args)
 
 
 def _brought(executor: Executor, lineage: Lineage, inputs: Mapping[str, object]) -> dict[str, object]:

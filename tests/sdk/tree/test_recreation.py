@@ -211,3 +211,16 @@ def test_a_picture_of_no_session_has_no_lineage(session):
     with pytest.raises(NotFoundError, match="bound to no session"):
         bare.lineage()
     assert io.BytesIO(bare._repr_png_()).read(4) == b"\x89PNG"
+
+
+@pytest.mark.parametrize("named", ["secret.png", "img1"])
+def test_a_lineage_that_names_a_file_opens_nothing(session, tmp_path, monkeypatch, named):
+    """A picture of a record is a digest; a text in its place would be read from the reader's disk."""
+    Image.fromarray(PHOTO).save(tmp_path / "secret.png")
+    monkeypatch.chdir(tmp_path)
+    told = session.crop(session.generate("a star"), (0, 0, 20, 20)).image.lineage()
+    forged = told.steps[1].model_copy(update={"args": told.steps[1].args | {"image": named}})
+    with sl.Session(runtime=sl.FakeRuntime()) as other:
+        with pytest.raises(InputError, match="image of a recorded crop is no picture"):
+            other.recreate(told.model_copy(update={"steps": (told.steps[0], forged)}))
+        assert other.log() == []
