@@ -18,6 +18,7 @@ from sightline.archive import TEXTS, Archive, Manifest, Pointers, StepRow, place
 from sightline.errors import InputError, NotFoundError, SightlineError
 from sightline.lineage import digests_in
 from sightline.store.database import Store
+from sightline.tree.form import misfit
 from sightline.tree.recipe import dumps
 from sightline.tree.refs import MAIN
 from sightline.tree.steps import Step
@@ -110,6 +111,8 @@ def _checked_steps(text: bytes, pictures: set[str]) -> Iterator[Step]:
         for name in ("args", "seeds", "outputs", "usage", "data_parents", "error"):
             row[name] = None if row[name] is None else dumps(row[name])
         step = Step.from_row(row)
+        if (wrong := misfit(step)) is not None:
+            raise _refused(f"step {step.short} is of no form that is known: {wrong}")
         missing = {step.parent, *step.data_parents} - known - {None}
         lacking = {*step.images(), *digests_in(step.outputs)} - pictures
         if missing or lacking:
