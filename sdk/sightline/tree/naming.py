@@ -51,6 +51,6 @@ def named_picture(database: Database, name: str) -> str:
 def _numbered(database: Database, number: int) -> str:
     pixels = database.aliased(number)
     if pixels is None:
-        known = "it has none yet" if database.aliased(1) is None else "log() and tree() show their names"
+        known = "it has none yet" if database.aliased(1) is None else "tree() shows their names"
         raise NotFoundError(f"this session has no picture img{number}", hint=known)
     return pixels
