@@ -22,7 +22,7 @@ from sightline_runtime.testing import FakeRuntime
 
 Tell = Callable[[str, int, int], None]
 """Told (what, done, total)."""
-_STAGE_SECONDS = 0.02
+_STAGE_SECONDS = 0.1
 """What a stage takes in the workflow that is run twice."""
 _COLORS = ("blue", "green", "yellow", "orange", "purple", "cyan", "black", "white", "gray", "brown")
 
