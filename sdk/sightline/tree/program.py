@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sightline.errors import NotFoundError
+from sightline.lineage import digests_in
 from sightline.tree import arguments
 from sightline.tree.execute import Executor
 from sightline.tree.line import chain
@@ -143,7 +144,7 @@ class _Reading:
 def _node(step: Step, makers: Sequence[Step], *, on_line: bool) -> Node:
     if step.tool == "add":
         return Node(step, {"image": Slot(None, pixels=step.images()[0])}, on_line=on_line)
-    tracing = _Tracing(makers)
+    tracing = _Tracing(makers, step.args)
     args = {name: tracing.traced(plain(value)) for name, value in step.args.items()}
     used = {slot.step for slot in slots_in(args)}
     others = tuple(maker.id for maker in makers if maker.id not in used)
@@ -157,12 +158,21 @@ def _node(step: Step, makers: Sequence[Step], *, on_line: bool) -> Node:
 class _Tracing:
     """Finds who made each picture of one call.
 
-    Where a picture was made more than once (an edit may leave it as it was), the first
-    time that it is read stands for the first maker, the second for the second.
+    Where a picture was made more than once (an edit may leave it as it was), the makers
+    that nothing else of the call was read from come first, as each of them was read; then
+    the first time that it is read stands for the first maker, the second for the second.
     """
 
-    def __init__(self, makers: Sequence[Step]) -> None:
-        self._makers, self._seen = makers, Counter[str]()
+    def __init__(self, makers: Sequence[Step], args: object) -> None:
+        self._reads, self._seen = Counter(digests_in(args)), Counter[str]()
+        self._made: dict[str, list[Slot]] = {pixels: [] for pixels in self._reads}
+        for maker in makers:
+            for place, pixels in enumerate(maker.images()):
+                if pixels in self._made:
+                    self._made[pixels].append(Slot(maker.id, place, pixels))
+        self._sure = {
+            slots[0].step for slots in self._made.values() if len({slot.step for slot in slots}) == 1
+        }
 
     def traced(self, value: object) -> object:
         """Arguments as data with slots for pictures."""
@@ -173,11 +183,14 @@ class _Tracing:
         return [self.traced(item) for item in value] if isinstance(value, list) else value
 
     def _slot(self, pixels: str) -> Slot:
-        found = [
-            Slot(maker.id, place, pixels)
-            for maker in self._makers
-            for place, made in enumerate(maker.images())
-            if made == pixels
-        ]
+        found = self._chosen(pixels)
         self._seen[pixels] += 1
         return found[min(self._seen[pixels], len(found)) - 1] if found else Slot(None, pixels=pixels)
+
+    def _chosen(self, pixels: str) -> list[Slot]:
+        """As many of the slots of a picture as it is read, if there are more, in their order."""
+        found = self._made[pixels]
+        firsts = {slot.step: slot for slot in reversed(found) if slot.step not in self._sure}
+        wanted = [*firsts.values()][::-1]
+        wanted += [slot for slot in found if slot not in wanted]
+        return sorted(wanted[: self._reads[pixels]], key=found.index)

@@ -445,3 +445,18 @@ def test_a_rerun_is_a_fresh_run_of_the_changed_program(calls, first, reads, plac
         assert len(done.reused) + len(done.recomputed) == len(calls)
         assert {done.steps[step] for step in done.invalidated} >= {*done.recomputed}
         assert old.verify_store().problems == ()
+
+
+@pytest.mark.parametrize("also", ["another picture", "the same picture"])
+def test_an_edit_that_left_its_picture_alone_is_still_what_was_read(session, also):
+    """The picture then has two makers; the one that nothing else of the call came from is meant."""
+    stars = session.generate("a star", n=3)
+    same = session.edit(stars.images[2], "do nothing at all")
+    assert not same.changed
+    first = stars.images[0 if also == "another picture" else 2]
+    session.compare(first, same)
+    done = session.rerun(changes={same: {"image": stars.images[1]}})
+    redone = session.show(done.head).step
+    digests = [first.ref.pixels, stars.images[1].ref.pixels]
+    assert [redone.args[name]["$image"] for name in ("a", "b")] == digests
+    assert len(done.recomputed) == 2
