@@ -19,6 +19,9 @@ from sightline.tree.line import chain
 from sightline.tree.recipe import plain
 from sightline.tree.steps import Step
 
+_DECODED = ("draft", "n")
+"""In what the call of a promoted draft differs from that of the draft."""
+
 
 @dataclass(frozen=True)
 class Slot:
@@ -144,7 +147,7 @@ class _Reading:
 def _node(step: Step, makers: Sequence[Step], *, on_line: bool) -> Node:
     if step.tool == "add":
         return Node(step, {"image": Slot(None, pixels=step.images()[0])}, on_line=on_line)
-    tracing = _Tracing(makers, step.args)
+    tracing = _Tracing(_sources(step, makers), step.args)
     args = {name: tracing.traced(plain(value)) for name, value in step.args.items()}
     used = {slot.step for slot in slots_in(args)}
     others = tuple(maker.id for maker in makers if maker.id not in used)
@@ -153,6 +156,21 @@ def _node(step: Step, makers: Sequence[Step], *, on_line: bool) -> Node:
             places = tuple(maker.seeds.index(seed) for seed in step.seeds)
             return Node(step, args, others, maker.id, places, on_line)
     return Node(step, args, others, on_line=on_line)
+
+
+def _sources(step: Step, makers: Sequence[Step]) -> Sequence[Step]:
+    """The makers of the pictures that a step read; without a draft that it promotes, if others made them."""
+    others = [maker for maker in makers if not _is_draft_of(maker, step)]
+    made = {pixels for maker in others for pixels in maker.images()}
+    return others if made.issuperset(digests_in(step.args)) else makers
+
+
+def _is_draft_of(maker: Step, step: Step) -> bool:
+    """Whether a step's call is that of a draft, at full quality."""
+    rest = {name: value for name, value in maker.args.items() if name not in _DECODED}
+    same = rest == {name: value for name, value in step.args.items() if name not in _DECODED}
+    drafted = maker.args.get("draft") is True and step.args.get("draft") is not True
+    return same and drafted and maker.tool == step.tool and {*step.seeds} <= {*maker.seeds}
 
 
 class _Tracing:

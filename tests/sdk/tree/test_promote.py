@@ -184,3 +184,24 @@ def test_the_shipped_model_promotes_to_the_very_pixels(embedded):
         full = s.promote(s.generate("a large red star", draft=True))
         assert full.cache.status == "partial"
         assert full.image.ref == fresh.generate("a large red star").image.ref
+
+
+def test_a_draft_that_left_the_picture_alone_is_promoted_anew_too(session):
+    """The promoted step edits what the draft edited, not the draft, though both are one picture."""
+    star = session.generate("a red star")
+    draft = session.edit(star, "do nothing at all", draft=True)
+    assert not draft.changed
+    session.promote(draft)
+    done = session.rerun(changes={draft: {"instruction": "make the star blue"}})
+    fresh = session.edit(star, "make the star blue")
+    redone = session.show(done.head)
+    assert redone.step.recipe == fresh.step.recipe
+    assert redone.image.ref.pixels == fresh.image.ref.pixels
+
+
+def test_the_call_of_a_draft_on_the_draft_itself_reads_it(session):
+    """Only what was promoted reads the draft's own source."""
+    star = session.generate("a red star")
+    draft = session.edit(star, "do nothing at all", draft=True)
+    session.edit(draft, "do nothing at all")
+    assert session.recipe().steps[-1].args["image"] == {"$from": "edit"}
