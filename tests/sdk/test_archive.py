@@ -14,6 +14,8 @@ from PIL import Image
 
 import sightline as sl
 from sightline.errors import InputError, NotFoundError
+from sightline.lineage import digests_in
+from sightline.tree.recipe import recipe_digest
 
 WORDS = ("a red star", "a blue circle", "a green square")
 
@@ -386,7 +388,10 @@ def test_steps_that_name_files_are_never_run(fake, tmp_path, monkeypatch, tool, 
         calls = {"crop": {"box": (0, 0, 0.5, 0.5), "image": star}, "grid": {"images": [star]}}
         calls["edit"] = {"image": star, "instruction": "make it blue", "draft": True}
         step = s.call(tool, **calls[tool]).step
-        bad = replace(step, args={**step.args, **forged}, id="")
+        args = {**step.args, **forged}
+        named, shown = (step.tool, step.version), list(digests_in(args))
+        recipe = recipe_digest(named, args, shown, step.seeds, step.fingerprint)
+        bad = replace(step, args=args, recipe=recipe, id="")
         s._executor.store.database.insert_step(bad.to_row(), made=bad.images(), stages=())
         s.branch("bad", at=bad.id)
         archive = s.export(tmp_path / "bad.slz", branch="bad")

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sightline.tree.recipe import plain
+from sightline.tree.recipe import plain, recipe_digest
 from sightline.tree.steps import Step
 from sightline_tools.locality import Locality
 
@@ -91,6 +91,11 @@ _OUTPUTS: dict[str, type[_Form]] = {
     "understand": _Answered,
 }
 
+_OURS = frozenset(
+    ["add", "understand", "generate", "edit", "crop", "resize", "annotate", "grid", "composite", "compare"]
+)
+"""Tools whose recipes follow from what their steps hold; others may read what they do not record."""
+
 
 def misfit(step: Step) -> str | None:
     """What is wrong with the form of a step, None if nothing is."""
@@ -104,13 +109,20 @@ def misfit(step: Step) -> str | None:
     return None
 
 
-def _pictures(value: object) -> Iterator[object]:
+def _pictures(value: object) -> Iterator[Mapping[str, object]]:
     """Whatever stands for a picture in recorded data."""
     if isinstance(value, Mapping) and set(value) == {"$image"}:
         yield value
     elif isinstance(value, Mapping | list | tuple):
         for item in value.values() if isinstance(value, Mapping) else value:
             yield from _pictures(item)
+
+
+def _recipe(step: Step) -> str:
+    """The recipe of a step, derived again; pictures stand in the arguments of our tools as they are read."""
+    named = (step.tool, step.version)
+    inputs = [str(picture["$image"]) for picture in _pictures(step.args)]
+    return recipe_digest(named, step.args, inputs, step.seeds, step.fingerprint, step.context)
 
 
 def _check(step: Step) -> None:
@@ -122,6 +134,8 @@ def _check(step: Step) -> None:
     warned = {"warnings": step.outputs["warnings"]} if "warnings" in step.outputs else {}
     _Any.model_validate({**about, **warned})
     _ARGS.get(step.tool, _Form).model_validate(args)
+    if step.tool in _OURS and step.recipe != _recipe(step):
+        raise ValueError("its recipe is that of another call")
     if step.status != "done":
         _Error.model_validate(step.error)
         _Form.model_validate(outputs)

@@ -7,7 +7,8 @@ import pytest
 
 import sightline as sl
 from sightline.errors import InputError
-from sightline.tree.form import misfit
+from sightline.tree.form import _OURS, misfit
+from sightline_tools import canvas, vision
 
 
 @pytest.fixture
@@ -56,8 +57,14 @@ FORGED = {
     "seeds for no picture": ("generate", {"seeds": ()}),
     "an answer that is no text": ("understand", {"outputs": {"text": {}}}),
     "a time that no calendar has": ("crop", {"ended": 1e308}),
+    "the recipe of another call": ("generate", {"recipe": "0" * 64}),
     "warnings that are no texts": ("crop", {"outputs": {"image": PICTURE, "warnings": "x"}}),
 }
+
+
+def test_the_tools_whose_recipes_are_known_are_those_of_the_product():
+    """And bringing a picture in."""
+    assert {"add", *(tool.name for tool in (*vision.TOOLS, *canvas.TOOLS))} == _OURS
 
 
 @pytest.mark.parametrize(("tool", "change"), FORGED.values(), ids=FORGED)
