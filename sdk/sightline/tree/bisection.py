@@ -9,7 +9,6 @@ import numpy as np
 
 from sightline.errors import InputError
 from sightline.results import Result
-from sightline.tree import memo
 from sightline.tree.execute import Executor
 from sightline.tree.line import walk
 from sightline.tree.steps import Step
@@ -103,7 +102,7 @@ def _asked(executor: Executor, step: Step, question: str) -> float:
     """P(yes) for the picture of a step; the answer is stored, on no branch, to be found again."""
     args = {"image": step, "question": question, "choices": ("yes", "no")}
     call = executor.prepare("understand", args)
-    answer = memo.lookup(executor.store, call.recipe)
+    answer = executor.found(call)
     if answer is None:
         computed = executor.compute(call, executor.context(call))
         answer = replace(computed, parent=step.id, data_parents=(step.id,), id="")

@@ -121,10 +121,14 @@ class Executor:
         """
         self.store.database.check_writable()
         context = context or self.remembering(call, watch)
-        found = None if call.tool.stateful else memo.lookup(self.store, call.recipe)
+        found = None if call.tool.stateful else self.found(call)
         step = self._computed(call, context) if found is None else memo.again(found)
         placed = self._commit(call.sources, step, context, found=found, origin=origin)
         return self.result(placed, memo.told(call.tool, found, context.stages))
+
+    def found(self, call: Call) -> Step | None:
+        """A step of the same call whose result can be read, None without one."""
+        return memo.lookup(self.store, _blank(call, time.time()))
 
     def add(self, value: object) -> Made:
         """Bring a picture in, as a step of its own."""
@@ -133,7 +137,7 @@ class Executor:
     def bring(self, source: Source) -> Made:
         """Bring a picture in that was read before."""
         step = added(source)
-        found = memo.lookup(self.store, step.recipe)
+        found = memo.lookup(self.store, step)
         committed = self._commit((), step, _holding(self, (), (source,)))
         picture = self.pictures.bound(source.ref, committed.id)
         return Made(committed, {}, memo.added(found), (), (picture,), committed.values())

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from sightline.errors import InputError, ModelError
 from sightline.results import Picture, Result
-from sightline.tree import arguments, memo
+from sightline.tree import arguments
 from sightline.tree.execute import Executor
 from sightline.tree.feature_rows import kept_row, notes_of
 from sightline.tree.naming import names_picture
@@ -39,7 +39,7 @@ def promote(executor: Executor, draft: object) -> Result:
             hint="open the session with the model of the draft, or draft it again",
         )
     context = executor.remembering(full)
-    if not _kept(executor, step, seeds) and memo.lookup(executor.store, full.recipe) is None:
+    if not _kept(executor, step, seeds) and executor.found(full) is None:
         rough = executor.prepare(step.tool, args, seeds=seeds)
         again = executor.compute(rough, replace(executor.context(rough), runtime=context.runtime))
         _check_same(step, [step.images()[place] for place in places], again)

@@ -151,7 +151,7 @@ class Refs:
             if n > len(redo):
                 self._check_seen(name)
                 raise InputError(
-                    f"{len(redo)} steps can be redone, not {n}", hint="redo follows undo, before new steps"
+                    f"only {len(redo)} of {n} steps can be redone", hint="redo follows undo, before new steps"
                 )
             target = redo[-n]
             self._move(name, target, "redo")

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -156,3 +157,17 @@ def test_old_calls_have_the_recipes_they_had(session):
     assert drawn.step.recipe == recipe_digest(("generate", "1"), args, (), drawn.seeds, fingerprint)
     assert drawn.seeds == (3374297270933274034,)  # of session seed 7, as the first release chose it
     assert drawn.step.recipe == "ac6b8c4d8623c7e7f56a6c2fd0817236c813b4fb25d230f78914fceb1a4c5b42"
+
+
+def test_a_step_under_the_recipe_of_another_call_does_not_serve(fake):
+    """A recipe says where to look; what is found must be the same call."""
+    with sl.Session(runtime=sl.FakeRuntime(), seed=1) as other:
+        wanted = other.generate("a blue ring")
+    with sl.Session(runtime=fake, seed=1) as s:
+        drawn = s.generate("a red star")
+        forged = replace(drawn.step, recipe=wanted.step.recipe, parent=drawn.step.id, id="")
+        s._executor.store.database.insert_step(forged.to_row(), made=forged.images())
+        asked = s.generate("a blue ring")
+        assert asked.step.recipe == forged.recipe
+        assert asked.cache.status == "miss"
+        assert asked.image.ref == wanted.image.ref

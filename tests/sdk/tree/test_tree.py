@@ -98,10 +98,10 @@ def test_the_memo_wants_the_pictures_too():
     store.database.insert_image(image | {"media_type": "image/png"})
     made = step(1, outputs={"image": {"$image": "a" * 64}})
     store.database.insert_step(made.to_row(), made=made.images())
-    assert memo.lookup(store, made.recipe) == made
+    assert memo.lookup(store, made) == made
     assert store.database.producer("a" * 64) == made.id
     store.objects.discard(image["blob"], older_than=0)
-    assert memo.lookup(store, made.recipe) is None
+    assert memo.lookup(store, made) is None
     store.close()
 
 
