@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sightline_runtime.engine import checks, noise, placement, stages, writing
+from sightline_runtime.engine import checks, encoding, noise, placement, stages, writing
 from sightline_runtime.engine.fingerprint import fingerprint
 from sightline_runtime.engine.placement import Wish
 from sightline_runtime.engine.served import Check, Work
@@ -30,6 +30,7 @@ from sightline_runtime.protocol import (
     EmbedResult,
     FeatureRequest,
     FeatureResult,
+    Features,
     Job,
     PixelResult,
     Pixels,
@@ -224,20 +225,12 @@ class Served:
                     hint="crop it to a less extreme shape",
                 )
 
-        def work(job: Job[EmbedResult], check: Check) -> EmbedResult:
-            started = time.monotonic()
-            features = []
-            for done, picture in enumerate(request.images, 1):
-                check()
-                seen = preprocess.eva_pixels(picture, tower.config.image_size)
-                features.append(tower(seen.to(self._device))[0].float().cpu().numpy())
-                job.emit(Progress("embed", done, len(request.images)))
-            tokens = self._info.feature_shape[0] * len(features)
-            return EmbedResult(
-                tuple(features), Usage(image_tokens=tokens, seconds=time.monotonic() - started)
-            )
+        def encode(picture: Pixels) -> Features:
+            seen = preprocess.eva_pixels(picture, tower.config.image_size)
+            encoded: Features = tower(seen.to(self._device))[0].float().cpu().numpy()
+            return encoded
 
-        return work
+        return encoding.work(request.images, encode, tokens=self._info.feature_shape[0])
 
     # --- prompts -----------------------------------------------------------------------------
 
@@ -285,9 +278,7 @@ class Served:
         latents = torch.from_numpy(start).to(condition)
         schedule = flow.schedule(steps, integer=True)
         sampled = sampling.sample(self._model.dit, condition, latents, schedule=schedule, guidance=guidance)
-        for done, latents in enumerate(sampled, 1):  # noqa: B007 - the last one stays
-            tick(done)
-        return latents
+        return flow.last(sampled, lambda done, _: tick(done))
 
     def _negative(self, check: Check) -> Tensor:
         """The features (1, n, d) of a blank prompt from a fixed key, once per model."""
@@ -309,6 +300,4 @@ class Served:
         shape = (1, int(decoder.unet.config.in_channels), side, side)
         latents = torch.from_numpy(noise.normal(seed, "pixels", shape)).to(self._device)
         painted = decoder.latents(*told, latents, steps=steps, guidance=DECODE_GUIDANCE)
-        for done, latents in enumerate(painted, 1):  # noqa: B007 - the last one stays
-            tick(done)
-        return decoder.pixels(latents)
+        return decoder.pixels(flow.last(painted, lambda done, _: tick(done)))

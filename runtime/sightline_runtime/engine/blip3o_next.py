@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sightline_runtime.engine import checks, next_stages, placement, stages, writing
+from sightline_runtime.engine import checks, encoding, next_stages, placement, stages, writing
 from sightline_runtime.engine.fingerprint import fingerprint
 from sightline_runtime.engine.next_features import Layout, Told
 from sightline_runtime.engine.next_prompts import Prompt, Prompts
@@ -163,18 +163,11 @@ class Served:
             checks.pixels(picture)
         self._shown(list(request.images))
 
-        def work(job: Job[EmbedResult], check: Check) -> EmbedResult:
-            started = time.monotonic()
-            features = []
-            for done, picture in enumerate(request.images, 1):
-                check()
-                states = self._model.condition(self._prompts.repeated(self._look(picture), RECONSTRUCT))
-                features.append(self._layout.pack(Told(_array(states), STEPS, GUIDANCE)))
-                job.emit(Progress("embed", done, len(request.images)))
-            tokens = self._model.config.tokens * len(features)
-            return EmbedResult(tuple(features), Usage(image_tokens=tokens, seconds=_since(started)))
+        def encode(picture: Pixels) -> Features:
+            states = self._model.condition(self._prompts.repeated(self._look(picture), RECONSTRUCT))
+            return self._layout.pack(Told(_array(states), STEPS, GUIDANCE))
 
-        return work
+        return encoding.work(request.images, encode, tokens=self._model.config.tokens)
 
     # --- looking -----------------------------------------------------------------------------
 

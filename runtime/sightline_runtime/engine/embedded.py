@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sightline_runtime.engine import checks, stages, writing
+from sightline_runtime.engine import checks, encoding, stages, writing
 from sightline_runtime.engine.served import Check, Work
 from sightline_runtime.errors import InputError
 from sightline_runtime.models import weights
@@ -20,6 +20,7 @@ from sightline_runtime.protocol import (
     EmbedResult,
     FeatureRequest,
     FeatureResult,
+    Features,
     Job,
     Message,
     PixelResult,
@@ -159,17 +160,11 @@ class Embedded:
         for pixels in request.images:
             checks.pixels(pixels)
 
-        def work(job: Job[EmbedResult], check: Check) -> EmbedResult:
-            started = time.monotonic()
-            features = []
-            for done, pixels in enumerate(request.images, 1):
-                check()
-                features.append(self._model.encode(self._tensor(pixels))[0].cpu().numpy())
-                job.emit(Progress("embed", done, len(request.images)))
-            tokens = self._info.feature_shape[0] * len(features)
-            return EmbedResult(tuple(features), Usage(image_tokens=tokens, seconds=_since(started)))
+        def encode(pixels: Pixels) -> Features:
+            encoded: Features = self._model.encode(self._tensor(pixels))[0].cpu().numpy()
+            return encoded
 
-        return work
+        return encoding.work(request.images, encode, tokens=self._info.feature_shape[0])
 
     # --- prompts and pictures ----------------------------------------------------------------
 

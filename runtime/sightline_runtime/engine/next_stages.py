@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sightline_runtime.engine import noise, stages
 from sightline_runtime.engine.next_features import Told
-from sightline_runtime.models import nucleus, sana
+from sightline_runtime.models import flow, nucleus, sana
 from sightline_runtime.models.blip3o_next import Blip3oNext
 from sightline_runtime.models.flow import Schedule
 from sightline_runtime.protocol import Features, Pixels
@@ -102,7 +102,4 @@ def denoise(model: Blip3oNext, told: Told, schedule: Schedule, seed: int, tick: 
         source = torch.from_numpy(told.source.copy())[None].to(device)
         latents = sana.noised(source, latents, schedule.levels[0])
     rows = model.connector.rows(states, told.guidance)
-    for estimate in sana.sample(model.sana, rows, latents, schedule, told.guidance):
-        latents = estimate
-        tick()
-    return latents
+    return flow.last(sana.sample(model.sana, rows, latents, schedule, told.guidance), lambda *_: tick())

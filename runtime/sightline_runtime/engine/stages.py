@@ -84,8 +84,7 @@ def draw(
         estimate = model.regress(asked[0], latent_source)
         tick(1, estimate)
     else:
-        for done, estimate in enumerate(_denoised(model, asked, latent_source, seed, steps, guidance), 1):
-            tick(done, estimate)
+        estimate = flow.last(_denoised(model, asked, latent_source, seed, steps, guidance), tick)
     return model.restore(estimate)
 
 
@@ -127,7 +126,4 @@ def paint(model: UnifiedModel, features: Tensor, *, seed: int, steps: int, tick:
         sigma = torch.full((1,), levels[index], device=features.device)
         return (picture - model.decoder.clean(picture, sigma, features)) / levels[index]
 
-    clean = start
-    for done, clean in enumerate(flow.euler(velocity, start, levels), 1):  # noqa: B007 - the last one stays
-        tick(done, steps)
-    return clean.clamp(-1, 1)
+    return flow.last(flow.euler(velocity, start, levels), lambda done, _: tick(done, steps)).clamp(-1, 1)

@@ -95,6 +95,15 @@ def guided(
     return null + guidance * (conditional - null)
 
 
+def last(run: Iterator[Tensor], tick: Callable[[int, Tensor], None]) -> Float[Tensor, "*shape"]:
+    """Follow a sampling run of one step or more to its result; `tick` gets (step, estimate)."""
+    estimate = next(run)
+    tick(1, estimate)
+    for done, estimate in enumerate(run, 2):
+        tick(done, estimate)
+    return estimate
+
+
 def euler(velocity: Velocity, noise: Float[Tensor, "*shape"], levels: Sequence[float]) -> Iterator[Tensor]:
     """Carry noise at levels[0] to features at levels[-1], one network call a gap.
 

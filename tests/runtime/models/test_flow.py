@@ -36,6 +36,15 @@ def test_euler_is_exact_on_straight_paths(steps):
     assert torch.allclose(last, features, atol=1e-5)
 
 
+@given(st.integers(1, 30))
+def test_a_run_is_followed_to_its_last_estimate(steps):
+    """Every step is told once, by its number and what it points at; the last is the result."""
+    estimates, told = [torch.full((1,), float(n)) for n in range(steps)], []
+    found = flow.last(iter(estimates), lambda done, estimate: told.append((done, estimate)))
+    assert found is estimates[-1]
+    assert told == list(enumerate(estimates, 1))
+
+
 def test_noised_is_the_point_on_the_path():
     """σ = 0 is the features, σ = 1 the noise; the target is their difference."""
     features, noise = torch.randn(2, 3, 4), torch.randn(2, 3, 4)
