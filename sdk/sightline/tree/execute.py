@@ -277,7 +277,11 @@ class Executor:
         return Step.from_row(self.store.database.get_step(name))
 
     def recorded(self, step: Step) -> dict[str, object]:
-        """A step's arguments as a verb takes them, with the pictures of the steps that it read."""
+        """A step's arguments as a verb takes them, with the pictures of the steps that it read.
+
+        InputError for arguments of a stranger that name a file in the place of a picture.
+        """
+        arguments.check_recorded(self.toolbox.get(step.tool), step.args)
         makers = [self.step(parent) for parent in step.data_parents if self.store.database.has_step(parent)]
         origins = {pixels: maker.id for maker in reversed(makers) for pixels in maker.images()}
 

@@ -13,7 +13,6 @@ from dataclasses import replace
 
 from sightline.errors import InputError, ModelError
 from sightline.results import Picture, Result
-from sightline.tree import arguments
 from sightline.tree.execute import Executor
 from sightline.tree.feature_rows import kept_row, notes_of
 from sightline.tree.naming import names_picture
@@ -29,7 +28,6 @@ def promote(executor: Executor, draft: object) -> Result:
     executor.store.database.check_writable()
     step, places = _drafted(executor, draft)
     seeds = tuple(step.seeds[place] for place in places)
-    arguments.check_recorded(executor.toolbox.get(step.tool), step.args)
     args = executor.recorded(step) | {"n": len(seeds)}
     full = executor.prepare(step.tool, args | {"draft": False}, seeds=seeds)
     if full.fingerprint != step.fingerprint:

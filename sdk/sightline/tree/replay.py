@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from sightline.errors import CancelledError, SightlineError
-from sightline.tree import arguments, cancelling
+from sightline.tree import cancelling
 from sightline.tree.blame import Noting, Stage, blamed
 from sightline.tree.context import Context
 from sightline.tree.execute import Executor
@@ -106,7 +106,6 @@ def _one(executor: Executor, step: Step, verify: bool) -> Replayed:
 
 
 def _compared(executor: Executor, step: Step, verify: bool) -> Replayed:
-    arguments.check_recorded(executor.toolbox.get(step.tool), step.args)
     call = executor.prepare(step.tool, executor.recorded(step), seeds=step.seeds, dialogue=step.context)
     if call.tool.stateful:
         return Replayed(step, "skipped", "the tool is stateful")
