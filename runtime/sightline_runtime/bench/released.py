@@ -16,14 +16,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from sightline_runtime.engine.blip3o import DECODE_GUIDANCE, DECODE_STEPS, GUIDANCE, STEPS
 from sightline_runtime.models import blip3o_sizes, flow, sampling
 from sightline_runtime.models.blip3o import Blip3o
 from sightline_runtime.models.sdxl import SdxlDecoder
 
 PROMPT, WRITTEN = 40, 32
 """Tokens of the prompt, and of the answer that is timed."""
-STEPS, GUIDANCE = 30, 3.0
-DECODE_STEPS, DECODE_GUIDANCE = 50, 3.0
 
 
 @dataclass(frozen=True)
@@ -55,11 +54,11 @@ def stages(model: Blip3o, decoder: SdxlDecoder, steps: tuple[int, int]) -> Itera
 
     def sampled() -> Tensor:
         run = sampling.sample(model.dit, condition, features, schedule=schedule, guidance=GUIDANCE)
-        return list(run)[-1]
+        return flow.last(run, lambda *_: None)
 
     def painted() -> Tensor:
         run = decoder.latents(features, features, latents, steps=steps[1], guidance=DECODE_GUIDANCE)
-        return list(run)[-1]
+        return flow.last(run, lambda *_: None)
 
     yield "prefill with queries", Stage(lambda: model.condition(model.embed(ids)))
     yield "features", Stage(sampled)
