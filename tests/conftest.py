@@ -31,9 +31,9 @@ def session(fake):
 @pytest.fixture(scope="session")
 def embedded():
     """The shipped model."""
-    from sightline import connect
+    from sightline import local
 
-    return connect.load()
+    return local.load()
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sightline.aio import AsyncSession
     from sightline.arrival import import_session
-    from sightline.connect import load
     from sightline.errors import (
         BusyError,
         CancelledError,
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
         StoreError,
     )
     from sightline.lineage import Lineage
+    from sightline.local import load
     from sightline.results import Answered, Cache, Drawn, Edited, Made, Picture, Result
     from sightline.session import Session
     from sightline.store.sweep import Swept
@@ -64,7 +64,7 @@ __version__ = "0.1.0"
 _PLACES = {
     "sightline.aio": ("AsyncSession",),
     "sightline.arrival": ("import_session",),
-    "sightline.connect": ("load",),
+    "sightline.local": ("load",),
     "sightline.errors": (
         "BusyError",
         "CancelledError",

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as PILImage
 
-from sightline import connect, importing, provenance
+from sightline import importing, local, provenance
 from sightline.archive import Archive, pack
 from sightline.errors import InputError
 from sightline.lineage import Lineage
@@ -94,7 +94,7 @@ class Session:
         self._store: Store = open_session(path, store, objects)
         self._executor = Executor(
             self._store,
-            runtime or connect.Lazy(),
+            runtime or local.Lazy(),
             default_toolbox() if toolbox is None else toolbox,
             seed=start,
         )

@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import sightline as sl
-from sightline import connect
+from sightline import local
 from sightline.cli.carrying import replay_test
 from sightline.cli.main import app
 from sightline.importing import checked
@@ -45,7 +45,7 @@ def folder(fake, tmp_path):
 @pytest.fixture
 def loads_fake(monkeypatch, fake):
     """The model of the command line is the rule-based one."""
-    monkeypatch.setattr(connect, "load", lambda name, **_: fake)
+    monkeypatch.setattr(local, "load", lambda name, **_: fake)
 
 
 def test_trace_shows_where_a_picture_comes_from(folder, tmp_path):

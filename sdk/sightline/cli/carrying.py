@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sightline import connect, importing, provenance
+from sightline import importing, local, provenance
 from sightline.archive import Archive
 from sightline.arrival import import_session
 from sightline.cli.looking import Folder, existing
@@ -27,7 +27,7 @@ def trace(
         list[str] | None,
         typer.Option("--input", help="digest=file of a picture from outside; repeat for more"),
     ] = None,
-    model: Model = connect.DEFAULT_MODEL,
+    model: Model = local.DEFAULT_MODEL,
     as_json: AsJson = False,
 ) -> None:
     """Show where the picture in FILE comes from, or make it again; exit code 1 if it differs."""
@@ -37,7 +37,7 @@ def trace(
     if into is None:
         say(as_json, data, _told(lineage))
         return
-    with Session(into, runtime=connect.load(model)) as s:
+    with Session(into, runtime=local.load(model)) as s:
         again = s.recreate(lineage, inputs=dict(_input(text) for text in given or ()))
     say(as_json, data | {"recreated": _found(again)}, _compared(again, into))
     if not again.same:
@@ -123,7 +123,7 @@ def test_the_branch_replays(runtime, branch):
 def replay_test(archive: Archive) -> str:
     """A test file for pytest that replays an archive which lies beside it."""
     made = [archive.models.get(step.fingerprint, "") for step in archive.steps if step.fingerprint]
-    name = next(filter(None, reversed(made)), connect.DEFAULT_MODEL)
+    name = next(filter(None, reversed(made)), local.DEFAULT_MODEL)
     runtime = "sl.FakeRuntime()" if name == "fake" else f"sl.load({name!r})" if made else "None"
     branches = sorted(branch for branch, at in archive.pointers.branches.items() if at is not None)
     return _TEST.format(file=archive.path.name, runtime=runtime, branches=branches)

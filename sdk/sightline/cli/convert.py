@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from sightline import connect
+from sightline import local
 
 
 def convert(
@@ -20,6 +20,6 @@ def convert(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Write the model SOURCE into TARGET in the layout of the released checkpoints, or back in ours."""
-    written = connect.convert(source, target, to=to, force=force)
+    written = local.convert(source, target, to=to, force=force)
     data = {"folder": str(target), "layout": written}
     sys.stdout.write((json.dumps(data) if as_json else f"{target}  in the {written} layout") + "\n")

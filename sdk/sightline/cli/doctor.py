@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
-from sightline import connect
+from sightline import local
 from sightline.errors import SightlineError
 from sightline.session import Session
 
@@ -29,7 +29,7 @@ def examine() -> dict[str, object]:
         except PackageNotFoundError:
             findings[package] = "not installed"
     try:
-        runtime = connect.load()
+        runtime = local.load()
         findings["device"] = runtime.info.device
         with Session(runtime=runtime, seed=0) as s:
             said = s.understand(np.full((64, 64, 3), 245, np.uint8), "what color is the background ?").text

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sightline import bench as tree_bench
-from sightline import connect
+from sightline import local
 from sightline.cli import carrying, looking
 from sightline.cli import convert as conversion
 from sightline.cli import demo as demo_session
@@ -89,7 +89,7 @@ def drawn(events: Iterable[StreamEvent]) -> Drawn | Edited:
 
 def open_session(path: Path | None, model: str, seed: int | None = None) -> Session:
     """A session on a named model."""
-    return Session(path, runtime=connect.load(model), seed=seed)
+    return Session(path, runtime=local.load(model), seed=seed)
 
 
 @app.command()
@@ -109,7 +109,7 @@ def generate(
     prompt: str,
     out: Out = Path("out.png"),
     session: SessionPath = None,
-    model: Model = connect.DEFAULT_MODEL,
+    model: Model = local.DEFAULT_MODEL,
     seed: Seed = None,
     steps: Steps = None,
     guidance: Guidance = None,
@@ -128,7 +128,7 @@ def edit(
     instruction: str,
     out: Out = Path("out.png"),
     session: SessionPath = None,
-    model: Model = connect.DEFAULT_MODEL,
+    model: Model = local.DEFAULT_MODEL,
     seed: Seed = None,
     steps: Steps = None,
     guidance: Guidance = None,
@@ -176,7 +176,7 @@ def understand(
     question: str,
     choice: Annotated[list[str] | None, typer.Option(help="a possible answer; repeat for more")] = None,
     session: SessionPath = None,
-    model: Model = connect.DEFAULT_MODEL,
+    model: Model = local.DEFAULT_MODEL,
     as_json: AsJson = False,
 ) -> None:
     """Answer QUESTION about IMAGE."""
@@ -230,7 +230,7 @@ def train_embedded(
             if done % 50 == 0:
                 told.print(f"{stage} {done}/{total}, {eta / 60:.0f} min left: {shown}", markup=False)
 
-        done = connect.train(
+        done = local.train(
             run,
             preset,
             design=design,
@@ -250,14 +250,14 @@ def eval_world(
     seed: Annotated[int, typer.Option(help="seed of the held-out scenes")] = 0,
     n: Annotated[int, typer.Option(help="pictures or questions of each type")] = 40,
     part: Annotated[list[str] | None, typer.Option(help="one part alone; repeat for more")] = None,
-    model: Model = connect.DEFAULT_MODEL,
+    model: Model = local.DEFAULT_MODEL,
     as_json: AsJson = False,
 ) -> None:
     """Score a model in the world of shapes, on scenes never seen in training."""
     if n < 1:
         raise InputError(f"n is {n}", hint="use at least 1 of each type")
     with progress() as step:
-        scores = connect.evaluate(connect.load(model), seed=seed, n=n, step=step, parts=part or ())
+        scores = local.evaluate(local.load(model), seed=seed, n=n, step=step, parts=part or ())
     say(as_json, scores, json.dumps(scores, indent=1))
 
 
@@ -267,10 +267,10 @@ def eval_card(
     run: Annotated[list[Path] | None, typer.Option(help="folder of a training run; repeat for more")] = None,
     milestones: Annotated[Path | None, typer.Option(help="JSON list of scores over minutes")] = None,
     speed: Annotated[Path | None, typer.Option(help="file of `bench --json`")] = None,
-    model: Model = connect.DEFAULT_MODEL,
+    model: Model = local.DEFAULT_MODEL,
 ) -> None:
     """Write the model card (README.md and its pictures) into the folder of a model."""
-    written = connect.card(model, scores=scores, runs=run or (), milestones=milestones, speed=speed)
+    written = local.card(model, scores=scores, runs=run or (), milestones=milestones, speed=speed)
     sys.stdout.write(f"{written}\n")
 
 
@@ -286,7 +286,7 @@ def doctor(as_json: AsJson = False) -> None:
 @app.command()
 def bench(
     what: Annotated[Literal["model", "store"], typer.Argument(help="what to measure")] = "model",
-    model: Model = connect.DEFAULT_MODEL,
+    model: Model = local.DEFAULT_MODEL,
     random: Annotated[
         Literal["4b", "8b"] | None,
         typer.Option(help="instead: a full-size BLIP3-o with random weights, stage by stage"),
@@ -298,7 +298,7 @@ def bench(
         with progress() as tell:
             measured = tree_bench.measure(tell=tell)
     else:
-        measured = connect.bench_released(random) if random else connect.bench(connect.load(model))
+        measured = local.bench_released(random) if random else local.bench(local.load(model))
     say(as_json, measured, json.dumps(measured, indent=1))
 
 

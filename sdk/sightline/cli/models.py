@@ -11,7 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from sightline import connect
+from sightline import local
 
 if TYPE_CHECKING:
     from sightline_runtime.models.catalogue import Model
@@ -28,7 +28,7 @@ def models(
     if fetch is not None:
         _fetch(fetch, revision, as_json)
         return
-    found = connect.models()
+    found = local.models()
     if as_json:
         _print_json({"models": [described(model, folder) for model, folder in found]})
         return
@@ -39,7 +39,7 @@ def models(
 
 
 def _fetch(name: str, revision: str | None, as_json: bool) -> None:
-    folder = connect.fetch(name, revision=revision)
+    folder = local.fetch(name, revision=revision)
     if as_json:
         _print_json({"model": name, "folder": str(folder)})
     else:

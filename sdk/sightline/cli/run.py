@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sightline import connect
+from sightline import local
 from sightline.cli.looking import Folder, existing
 from sightline.cli.output import AsJson, say
 from sightline.errors import InputError, NotFoundError
@@ -24,7 +24,7 @@ Model = Annotated[str, typer.Option("--model", "-m", help="model name or folder"
 
 def _loaded(model: str) -> Runtime | None:
     """A model; the default one is loaded when it is first needed, which may be never."""
-    return None if model == connect.DEFAULT_MODEL else connect.load(model)
+    return None if model == local.DEFAULT_MODEL else local.load(model)
 
 
 def rerun(
@@ -35,7 +35,7 @@ def rerun(
         typer.Option("--set", help="STEP.ARGUMENT=VALUE, the value as JSON or plain text; repeat for more"),
     ] = None,
     branch: Annotated[str | None, typer.Option(help="name of the new branch")] = None,
-    model: Model = connect.DEFAULT_MODEL,
+    model: Model = local.DEFAULT_MODEL,
     as_json: AsJson = False,
 ) -> None:
     """Run a branch of SESSION again with changes, onto a new branch; only dependents are computed."""
@@ -71,7 +71,7 @@ def replay(
     session: Folder,
     ref: At = None,
     verify: Annotated[bool, typer.Option(help="measure differences and blame a stage")] = True,
-    model: Model = connect.DEFAULT_MODEL,
+    model: Model = local.DEFAULT_MODEL,
     as_json: AsJson = False,
 ) -> None:
     """Compute a branch or a step of SESSION again and compare; exit code 1 if anything differs."""
@@ -120,7 +120,7 @@ def run(
     param: Annotated[
         list[str] | None, typer.Option("--param", "-p", help="NAME=VALUE; repeat for more")
     ] = None,
-    model: Model = connect.DEFAULT_MODEL,
+    model: Model = local.DEFAULT_MODEL,
     as_json: AsJson = False,
 ) -> None:
     """Run WORKFLOW on every picture of INPUTS; exit code 1 if any failed."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sightline import connect
+from sightline import local
 from sightline.cli.looking import existing
 from sightline.cli.output import AsJson, say
 from sightline.errors import InputError, NotFoundError
@@ -33,7 +33,7 @@ def find(
     asked = [what for what in (words, like) if what is not None]
     if len(asked) != 1:
         raise InputError("give either words or --like", hint="sightline find SESSION 'blue star'")
-    runtime = connect.load(model) if model else None
+    runtime = local.load(model) if model else None
     with Session(name, store=_place(session, name), runtime=runtime) as s:
         for found in s.find(asked[0], limit=limit):
             say(as_json, _described(found), _line(found))

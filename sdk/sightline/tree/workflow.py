@@ -15,7 +15,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
-from sightline import connect
+from sightline import local
 from sightline.errors import InputError
 from sightline.results import Picture, Result
 from sightline.store.opening import open_store
@@ -129,7 +129,7 @@ class Workflow(BaseModel):
         if not resume and (folder / "session.db").exists():
             raise InputError(f"{folder} holds a run already", hint="give another folder, or let it go on")
         with closing(open_store(folder)) as store:
-            executor = Executor(store, runtime or connect.Lazy(), tools, seed=self.seed)
+            executor = Executor(store, runtime or local.Lazy(), tools, seed=self.seed)
             return RunReport(run_items(executor, items, folder, workers), folder)
 
     # --- from data to calls ------------------------------------------------------------------
