@@ -104,3 +104,16 @@ class Shelf:
 def shelf(fake):
     """A tool context over the rule-based runtime."""
     return Shelf(fake)
+
+
+@pytest.fixture
+def served(fake, tmp_path):
+    """A real server on a free loopback port over the rule-based runtime: (address, house)."""
+    from sightline.server.house import House
+    from sightline.server.serving import running
+    from sightline.server.settings import Settings
+
+    house = House(fake, Settings(data=tmp_path / "data"))
+    with running(house) as address:
+        yield address, house
+    house.close()

@@ -3,7 +3,10 @@
     SightlineError
     ├── InputError (also ValueError)      what the caller asked cannot be done
     │   ├── ImageError                    not an image, too large, truncated
-    │   └── NotFoundError (also LookupError)   no such step, branch, model, tool
+    │   ├── NotFoundError (also LookupError)   no such step, branch, model, tool
+    │   ├── UnauthorizedError, ForbiddenError  a server does not know the key, or it may not
+    │   ├── ConflictError             the same name stands for something else already
+    │   └── TooLargeError             more than a server takes
     ├── ModelError                        weights missing, wrong or damaged
     ├── EngineError                       the engine failed while computing
     │   └── BusyError                     try again after `retry_after` seconds
@@ -52,6 +55,30 @@ class NotFoundError(InputError, LookupError):
     """A named thing (branch, step, image, model, tool) does not exist."""
 
     code = "not_found"
+
+
+class UnauthorizedError(InputError):
+    """No key was given to a server, or one that it does not know."""
+
+    code = "unauthorized"
+
+
+class ForbiddenError(InputError):
+    """The key may not do this."""
+
+    code = "forbidden"
+
+
+class ConflictError(InputError):
+    """The same name or idempotency key stands for something else already."""
+
+    code = "conflict"
+
+
+class TooLargeError(InputError):
+    """The request is larger than the server takes."""
+
+    code = "too_large"
 
 
 class ModelError(SightlineError):

@@ -3,9 +3,11 @@
 from sightline_runtime.errors import (
     BusyError,
     CancelledError,
+    ConflictError,
     CorruptStoreError,
     DeadlineError,
     EngineError,
+    ForbiddenError,
     ImageError,
     InputError,
     ModelError,
@@ -13,14 +15,18 @@ from sightline_runtime.errors import (
     SightlineError,
     StaleHeadError,
     StoreError,
+    TooLargeError,
+    UnauthorizedError,
 )
 
 __all__ = [
     "BusyError",
     "CancelledError",
+    "ConflictError",
     "CorruptStoreError",
     "DeadlineError",
     "EngineError",
+    "ForbiddenError",
     "ImageError",
     "InputError",
     "ModelError",
@@ -28,4 +34,6 @@ __all__ = [
     "SightlineError",
     "StaleHeadError",
     "StoreError",
+    "TooLargeError",
+    "UnauthorizedError",
 ]

@@ -26,6 +26,11 @@ class RefRows(Transactions):
 
     # --- settings ----------------------------------------------------------------------------
 
+    def session_names(self) -> list[str]:
+        """The sessions that the store holds, sorted."""
+        rows = self._select("SELECT DISTINCT session FROM meta WHERE session <> '' ORDER BY session")
+        return [str(row["session"]) for row in rows]
+
     def get_meta(self, key: str) -> str | None:
         """A setting of this session."""
         return self._meta(self.session, key)

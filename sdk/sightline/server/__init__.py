@@ -1,0 +1,1 @@
+"""The server: one model and many sessions behind HTTP and MCP, each tenant alone with its own store."""

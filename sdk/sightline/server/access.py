@@ -1,0 +1,56 @@
+"""Who calls: from the key of a request to a caller, and what he may do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.requests import HTTPConnection
+
+from sightline.errors import ForbiddenError, UnauthorizedError
+from sightline.server.house import house_of
+from sightline.server.keys import SCOPES, ApiKey, Scope
+
+LOCAL = "local"
+"""The tenant of a server without keys, which listens on loopback only."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls: the name of the key, and the tenant whose store it opens."""
+
+    key: str
+    tenant: str
+    scopes: frozenset[Scope]
+
+
+def needs(scope: Scope) -> Callable[[HTTPConnection], Caller]:
+    """A dependency that gives the caller, if his key has the scope."""
+
+    def caller(connection: HTTPConnection) -> Caller:
+        found = caller_of(connection)
+        if scope not in found.scopes:
+            raise ForbiddenError(f"this key may not use {scope}", hint="ask for a key with that scope")
+        return found
+
+    return caller
+
+
+def caller_of(connection: HTTPConnection) -> Caller:
+    """The caller of a request; UnauthorizedError without a key that is known."""
+    keys = house_of(connection).keys
+    if not len(keys):
+        return Caller(LOCAL, LOCAL, SCOPES)
+    key = keys.find(_given(connection))
+    if key is None:
+        raise UnauthorizedError("there is no such key", hint="send Authorization: Bearer <key>")
+    return _of(key)
+
+
+def _given(connection: HTTPConnection) -> str:
+    kind, _, token = connection.headers.get("authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""
+
+
+def _of(key: ApiKey) -> Caller:
+    return Caller(key.name, key.tenant, key.scopes)

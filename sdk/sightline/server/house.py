@@ -1,0 +1,48 @@
+"""House: what all routes of a server share, and how a route gets at it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
+
+from starlette.requests import HTTPConnection
+
+from sightline.server.keys import Keys
+from sightline.server.settings import Settings
+from sightline.server.tenants import Tenants
+from sightline.server.work import Crew
+from sightline_runtime.protocol import Runtime
+from sightline_tools.toolbox import Toolbox, default_toolbox
+
+
+class House:
+    """A runtime, the tenants' sessions on it, the keys, and the crew that does the blocking work."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        settings: Settings | None = None,
+        *,
+        keys: Keys | None = None,
+        toolbox: Toolbox | None = None,
+    ) -> None:
+        self.runtime, self.settings = runtime, settings or Settings()
+        self.keys = keys or Keys()
+        self.toolbox = default_toolbox() if toolbox is None else toolbox
+        self._scratch = None if self.settings.data else TemporaryDirectory(prefix="sightline-")
+        data = self.settings.data or Path(cast(TemporaryDirectory[str], self._scratch).name)
+        self.tenants = Tenants(data, runtime, toolbox=self.toolbox, most_open=self.settings.max_sessions_open)
+        self.crew = Crew(self.settings)
+
+    def close(self) -> None:
+        """Close all sessions; the runtime stays open."""
+        self.crew.close()
+        self.tenants.close()
+        if self._scratch is not None:
+            self._scratch.cleanup()
+
+
+def house_of(connection: HTTPConnection) -> House:
+    """The house that a request came to."""
+    return cast(House, connection.app.state.house)

@@ -1,0 +1,31 @@
+"""Settings: every limit of a server, in one place, with defaults for one machine."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a server allows; sizes in bytes, times in seconds.
+
+    `data` is the folder of the tenants' stores, None keeps all in memory. A request may
+    have `max_body` bytes, a single picture `max_upload` bytes and `max_pixels` pixels.
+    Headers must be there after `header_timeout`, each next piece of a body after
+    `body_timeout`, and a call must end within `call_timeout`. At most `max_running` calls
+    run at a time and `max_waiting` more may wait; others are told to come again.
+    """
+
+    data: Path | None = None
+    max_body: int = 32 * 2**20
+    max_upload: int = 20 * 2**20
+    max_pixels: int = 16_000_000
+    max_headers: int = 32 * 2**10
+    header_timeout: float = 10.0
+    body_timeout: float = 20.0
+    call_timeout: float = 600.0
+    max_running: int = 64
+    max_waiting: int = 256
+    max_sessions_open: int = 64
+    fetch_images: bool = False
+    allow_origins: tuple[str, ...] = ()
+    allow_hosts: tuple[str, ...] = ()

@@ -1,0 +1,109 @@
+"""The sessions of every tenant: one store each, so that nothing is shared between tenants.
+
+A memo, a search or an object store that two tenants shared could tell one what the
+other did. Stores are cheap; separate ones need no rule that could be forgotten.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sightline.errors import InputError, NotFoundError
+from sightline.session import Session
+from sightline.store.opening import open_store
+from sightline_runtime.protocol import Runtime
+from sightline_tools.toolbox import Toolbox
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+class Tenants:
+    """Opens sessions by tenant and name, and keeps those open that were used last.
+
+    Names are 1 to 64 of a-z, 0-9, "_" and "-": nothing that a client sends becomes a path.
+    """
+
+    def __init__(
+        self, data: Path, runtime: Runtime, *, toolbox: Toolbox | None = None, most_open: int = 64
+    ) -> None:
+        self._data, self._runtime, self._toolbox, self._most = data, runtime, toolbox, most_open
+        self._open: OrderedDict[tuple[str, str], _Held] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def session(self, tenant: str, name: str, *, create: bool = True) -> Iterator[Session]:
+        """Borrow a session; many may at a time. NotFoundError if it is not there and not to be made."""
+        held = self._borrow(tenant, name, create)
+        try:
+            yield held.session
+        finally:
+            with self._lock:
+                held.users -= 1
+            self._shrink()
+
+    def names(self, tenant: str) -> list[str]:
+        """The sessions of a tenant, sorted."""
+        folder = self._folder(tenant)
+        if not folder.exists():
+            return []
+        store = open_store(folder)
+        try:
+            return store.database.session_names()
+        finally:
+            store.close()
+
+    def close(self) -> None:
+        """Close every session that is open."""
+        with self._lock:
+            held = list(self._open.values())
+            self._open.clear()
+        for each in held:
+            each.session.close()
+
+    def _borrow(self, tenant: str, name: str, create: bool) -> _Held:
+        folder = self._folder(_checked(tenant, "tenant"))
+        with self._lock:
+            held = self._open.get((tenant, _checked(name, "session")))
+            if held is None:
+                if not create and name not in self.names(tenant):
+                    raise NotFoundError(f"there is no session {name!r}", hint="create it first")
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                held = _Held(Session(name, store=folder, runtime=self._runtime, toolbox=self._toolbox))
+                self._open[tenant, name] = held
+            held.users += 1
+            self._open.move_to_end((tenant, name))
+        self._shrink()
+        return held
+
+    def _folder(self, tenant: str) -> Path:
+        return self._data / _checked(tenant, "tenant")
+
+    def _shrink(self) -> None:
+        """Close what nobody uses, oldest first, until few enough are open."""
+        closing = []
+        with self._lock:
+            idle = [key for key, held in self._open.items() if held.users == 0]
+            for key in idle[: max(0, len(self._open) - self._most)]:
+                closing.append(self._open.pop(key))
+        for held in closing:
+            held.session.close()
+
+
+class _Held:
+    """An open session and how many calls use it."""
+
+    def __init__(self, session: Session) -> None:
+        self.session, self.users = session, 0
+
+
+def _checked(name: str, what: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"{name[:80]!r} cannot name a {what}", hint="use 1 to 64 of the characters a-z, 0-9, _ and -"
+        )
+    return name

@@ -1,0 +1,135 @@
+"""Blocking work behind asynchronous routes: bounded, with a time limit, stopped when the client goes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TypeVar
+
+from starlette.requests import Request
+
+from sightline.errors import BusyError, CancelledError, DeadlineError
+from sightline.server.settings import Settings
+from sightline.tree.cancelling import Cancellation
+
+T = TypeVar("T")
+
+_LOOK = 0.1
+"""Seconds between two looks whether the client is still there."""
+
+
+class Crew:
+    """Threads that do calls: so many at a time, so many more waiting, the rest told to come again."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pool = ThreadPoolExecutor(settings.max_running, thread_name_prefix="sightline-serve")
+        self._lock = threading.Lock()
+        self._there = 0
+
+    @property
+    def load(self) -> int:
+        """How many calls run or wait."""
+        return self._there
+
+    def submit(self, work: Callable[[], T]) -> Future[T]:
+        """Do work in a thread, with the context of the caller; BusyError if too many wait already."""
+        with self._lock:
+            if self._there >= self._settings.max_running + self._settings.max_waiting:
+                raise BusyError("the server is busy", hint="come again", retry_after=1.0)
+            self._there += 1
+        try:
+            future = self._pool.submit(contextvars.copy_context().run, work)
+        except BaseException:
+            self._left()
+            raise
+        future.add_done_callback(self._left)
+        return future
+
+    def _left(self, _: object = None) -> None:
+        with self._lock:
+            self._there -= 1
+
+    def close(self) -> None:
+        """Take no more work and wait for what runs."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+async def run(request: Request, crew: Crew, work: Callable[[], T], *, limit: float) -> T:
+    """Do a blocking call of a request; it is cancelled when the client goes or the time is over.
+
+    Raises BusyError, DeadlineError, or whatever the work raises.
+    """
+    stop = Cancellation()
+    async with _watched(request, stop):
+        future = asyncio.wrap_future(crew.submit(partial(stop.run, work)))
+        done, _ = await asyncio.wait({future}, timeout=limit)
+        if not done:
+            stop.cancel()
+            raise DeadlineError(f"the call did not end within {limit:g} s", hint="ask for less")
+        try:
+            return future.result()
+        except asyncio.CancelledError:  # the pool was shut down before the work began
+            raise CancelledError("the server is closing", hint="come again") from None
+
+
+async def events(crew: Crew, source: Callable[[], Iterator[T]], *, limit: float) -> AsyncIterator[T]:
+    """The events of a blocking iterator, one at a time; leaving early closes it.
+
+    `source` makes the iterator in the thread that reads it. Raises like `run`.
+    """
+    loop, stop = asyncio.get_running_loop(), Cancellation()
+    queue: asyncio.Queue[tuple[T] | BaseException | None] = asyncio.Queue()
+
+    def put(item: tuple[T] | BaseException | None) -> None:
+        try:
+            loop.call_soon_threadsafe(queue.put_nowait, item)
+        except RuntimeError:  # the loop is closed: nobody listens any more
+            stop.cancel()
+
+    def read() -> None:
+        try:
+            for event in source():
+                put((event,))
+                stop.check()
+            put(None)
+        except BaseException as error:  # noqa: BLE001 - handed to the reader, who raises it
+            put(error)
+
+    crew.submit(partial(stop.run, read))
+    ends = loop.time() + limit
+    try:
+        while True:
+            try:
+                item = await asyncio.wait_for(queue.get(), max(0.0, ends - loop.time()))
+            except TimeoutError:
+                raise DeadlineError(f"the call did not end within {limit:g} s", hint="ask for less") from None
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            yield item[0]
+    finally:
+        stop.cancel()
+
+
+@asynccontextmanager
+async def _watched(request: Request, stop: Cancellation) -> AsyncIterator[None]:
+    """Cancel the work when the client goes away."""
+
+    async def watch() -> None:
+        while not await request.is_disconnected():
+            await asyncio.sleep(_LOOK)
+        stop.cancel()
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        stop.cancel()  # harmless after the end; on an error nothing goes on behind it
