@@ -14,8 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sightline.errors import InputError, NotFoundError
+from sightline.server.placing import executor_of
 from sightline.session import Session
+from sightline.store.database import Store
 from sightline.store.opening import open_store
+from sightline.tree.refs import Following
 from sightline_runtime.protocol import Runtime
 from sightline_tools.toolbox import Toolbox
 
@@ -36,9 +39,14 @@ class Tenants:
         self._lock = threading.Lock()
 
     @contextmanager
-    def session(self, tenant: str, name: str, *, create: bool = True) -> Iterator[Session]:
-        """Borrow a session; many may at a time. NotFoundError if it is not there and not to be made."""
-        held = self._borrow(tenant, name, create)
+    def session(
+        self, tenant: str, name: str, *, create: bool = True, seed: int | None = None
+    ) -> Iterator[Session]:
+        """Borrow a session; many may at a time. NotFoundError if it is not there and not to be made.
+
+        `seed` is that of a new session. Calls go on top of a branch wherever it stands by then.
+        """
+        held = self._borrow(tenant, name, create, seed)
         try:
             yield held.session
         finally:
@@ -48,14 +56,19 @@ class Tenants:
 
     def names(self, tenant: str) -> list[str]:
         """The sessions of a tenant, sorted."""
+        with self.store(tenant) as store:
+            return [] if store is None else store.database.session_names()
+
+    @contextmanager
+    def store(self, tenant: str) -> Iterator[Store | None]:
+        """The store of a tenant, to read from; None if there is none yet."""
         folder = self._folder(tenant)
-        if not folder.exists():
-            return []
-        store = open_store(folder)
+        store = open_store(folder) if folder.exists() else None
         try:
-            return store.database.session_names()
+            yield store
         finally:
-            store.close()
+            if store is not None:
+                store.close()
 
     def close(self) -> None:
         """Close every session that is open."""
@@ -65,7 +78,7 @@ class Tenants:
         for each in held:
             each.session.close()
 
-    def _borrow(self, tenant: str, name: str, create: bool) -> _Held:
+    def _borrow(self, tenant: str, name: str, create: bool, seed: int | None) -> _Held:
         folder = self._folder(_checked(tenant, "tenant"))
         with self._lock:
             held = self._open.get((tenant, _checked(name, "session")))
@@ -73,12 +86,18 @@ class Tenants:
                 if not create and name not in self.names(tenant):
                     raise NotFoundError(f"there is no session {name!r}", hint="create it first")
                 folder.parent.mkdir(parents=True, exist_ok=True)
-                held = _Held(Session(name, store=folder, runtime=self._runtime, toolbox=self._toolbox))
+                held = _Held(self._opened(folder, name, seed))
                 self._open[tenant, name] = held
             held.users += 1
             self._open.move_to_end((tenant, name))
         self._shrink()
         return held
+
+    def _opened(self, folder: Path, name: str, seed: int | None) -> Session:
+        session = Session(name, store=folder, runtime=self._runtime, toolbox=self._toolbox, seed=seed)
+        executor = executor_of(session)
+        executor.refs = Following(executor.store)
+        return session
 
     def _folder(self, tenant: str) -> Path:
         return self._data / _checked(tenant, "tenant")

@@ -49,6 +49,18 @@ class PictureRows(Transactions):
         rows = self._select(f"SELECT {_LISTED} FROM images WHERE pixels = :pixels", pixels=pixels)
         return rows[0] if rows else None
 
+    def image_of_blob(self, blob: str) -> Row | None:
+        """The row of the picture that is stored as a file of this digest."""
+        rows = self._select(f"SELECT {_LISTED} FROM images WHERE blob = :blob LIMIT 1", blob=blob)
+        return rows[0] if rows else None
+
+    def count_aliases(self) -> int:
+        """How many pictures this session has met."""
+        rows = self._select(
+            "SELECT COUNT(*) AS n FROM aliases WHERE session = :session", session=self.session
+        )
+        return int(str(rows[0]["n"]))
+
     def images(self) -> list[Row]:
         """Every picture's row."""
         return self._select(f"SELECT {_LISTED} FROM images")

@@ -174,6 +174,20 @@ class StepRows(Transactions):
             n=_ALL if limit is None else limit,
         )
 
+    def steps_after(self, seq: int, limit: int | None = None) -> list[Row]:
+        """Steps of this session that were stored after number `seq` of the store, oldest first."""
+        return self._steps(
+            "SELECT * FROM steps WHERE session = :session AND seq > :seq ORDER BY seq LIMIT :n",
+            session=self.session,
+            seq=seq,
+            n=_ALL if limit is None else limit,
+        )
+
+    def count_steps(self) -> int:
+        """How many steps this session has."""
+        rows = self._select("SELECT COUNT(*) AS n FROM steps WHERE session = :session", session=self.session)
+        return int(str(rows[0]["n"]))
+
     def all_steps(self) -> list[Row]:
         """Steps of all sessions of the store, newest first."""
         return self._steps("SELECT * FROM steps ORDER BY seq DESC")

@@ -103,7 +103,7 @@ class Executor:
     def on(self, branch: str) -> Executor:
         """The same executor with another current branch; where HEAD stands does not change."""
         other = copy(self)
-        other.refs = Refs(self.store, branch)
+        other.refs = type(self.refs)(self.store, branch)
         return other
 
     def finish(

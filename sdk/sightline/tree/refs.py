@@ -279,6 +279,20 @@ class Refs:
             self._database.put_ref("redo", name, text)
 
 
+class Following(Refs):
+    """The pointers of a session that many use at a time: each call sees the current branch where it is now.
+
+    What a call computed goes on top of what others put on the branch meanwhile, so that no
+    call is refused only because another one came first.
+    """
+
+    def head(self) -> tuple[str, str | None]:
+        """The current branch and the step it stands at now."""
+        with self.lock:
+            self._seen |= self._tip_of(self._branch)
+            return super().head()
+
+
 def redo_list(text: str) -> list[str]:
     """The steps that can be redone, as they are stored."""
     try:
