@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -83,6 +83,21 @@ async def events(crew: Crew, source: Callable[[], Iterator[T]], *, limit: float)
 
     `source` makes the iterator in the thread that reads it. Raises like `run`.
     """
+
+    def work(tell: Callable[[T], None]) -> None:
+        for event in source():
+            tell(event)
+
+    async with aclosing(told(crew, work, limit=limit)) as stream:
+        async for event in stream:
+            yield event
+
+
+async def told(crew: Crew, work: Callable[[Callable[[T], None]], None], *, limit: float) -> AsyncGenerator[T]:
+    """What a blocking call tells while it runs, one at a time; leaving early cancels the call.
+
+    Raises like `run`.
+    """
     loop, stop = asyncio.get_running_loop(), Cancellation()
     queue: asyncio.Queue[tuple[T] | BaseException | None] = asyncio.Queue()
 
@@ -92,11 +107,13 @@ async def events(crew: Crew, source: Callable[[], Iterator[T]], *, limit: float)
         except RuntimeError:  # the loop is closed: nobody listens any more
             stop.cancel()
 
+    def tell(event: T) -> None:
+        stop.check()
+        put((event,))
+
     def read() -> None:
         try:
-            for event in source():
-                put((event,))
-                stop.check()
+            work(tell)
             put(None)
         except BaseException as error:  # noqa: BLE001 - handed to the reader, who raises it
             put(error)
