@@ -1,13 +1,11 @@
-"""Tools, their schemas, and the toolbox."""
+"""Tools and what they depend on."""
 
 import numpy as np
 import pytest
 
-from sightline_runtime.errors import NotFoundError
-from sightline_tools import toolbox as boxes
 from sightline_tools.image import Image
 from sightline_tools.tool import Picture, ToolArgs, ToolContext, ToolResult, images_in, tool
-from sightline_tools.toolbox import Toolbox, default_toolbox
+from sightline_tools.toolbox import default_toolbox
 
 
 class FlipArgs(ToolArgs):
@@ -63,36 +61,6 @@ def test_every_builtin_tool_has_a_schema_and_a_description():
         assert all(
             "description" in field or "$ref" in str(field) or "enum" in field for field in properties.values()
         )
-
-
-def test_an_unknown_tool_names_its_neighbours():
-    """A misspelt name is answered with the nearest ones."""
-    with pytest.raises(NotFoundError) as caught:
-        default_toolbox().get("crob")
-    assert "crop" in caught.value.hint
-
-
-def test_a_toolbox_is_extended_not_changed():
-    """`with_tools` gives a new toolbox and leaves the old one alone."""
-    small = Toolbox()
-    large = small.with_tools(flip)
-    assert "flip" in large
-    assert len(small) == 0
-
-
-class _Entry:
-    name = "broken"
-    dist = None
-
-    def load(self):
-        raise ImportError("no such module")
-
-
-def test_a_broken_plugin_is_a_warning(monkeypatch):
-    """A plugin that cannot be imported is named in a warning; the rest works."""
-    monkeypatch.setattr(boxes, "entry_points", lambda group: [_Entry()])
-    with pytest.warns(UserWarning, match="broken"):
-        assert "crop" in default_toolbox()
 
 
 def test_a_tool_says_what_it_depends_on():

@@ -1,7 +1,7 @@
 """The pure tools: crop, resize, annotate, grid, composite, compare. No model, bit-exact."""
 
 import math
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +11,11 @@ from pydantic import Field, model_validator
 
 from sightline_runtime.errors import InputError
 from sightline_tools.image import MAX_PIXELS, Image
+from sightline_tools.ranges import Range
 from sightline_tools.tool import Picture, ToolArgs, ToolContext, tool
 
-Box = tuple[float, float, float, float]
+Edge = Annotated[float, Range(0)]
+Box = tuple[Edge, Edge, Edge, Edge]
 """(left, top, right, bottom): parts of the picture if all are ≤ 1, else pixels."""
 
 Array = npt.NDArray[np.uint8]
@@ -58,10 +60,18 @@ class ResizeArgs(ToolArgs):
     """The new size: a width, a height, both, or a scale; a missing edge keeps the proportions."""
 
     image: Image = Field(description="the picture to resize")
-    width: int | None = Field(default=None, description="new width in pixels")
-    height: int | None = Field(default=None, description="new height in pixels")
-    scale: float | None = Field(default=None, description="factor on both edges")
-    resample: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "lanczos"
+    width: Annotated[int, Range(1, MAX_PIXELS)] | None = Field(
+        default=None, description="new width in pixels"
+    )
+    height: Annotated[int, Range(1, MAX_PIXELS)] | None = Field(
+        default=None, description="new height in pixels"
+    )
+    scale: Annotated[float, Range(0, MAX_PIXELS)] | None = Field(
+        default=None, description="factor on both edges, above 0"
+    )
+    resample: Literal["nearest", "bilinear", "bicubic", "lanczos"] = Field(
+        default="lanczos", description="how pixels are computed; nearest keeps edges hard"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -146,11 +156,13 @@ def _color(name: str) -> tuple[int, ...]:
 class GridArgs(ToolArgs):
     """Pictures to lay out."""
 
-    images: tuple[Image, ...] = Field(description="the pictures, row by row")
-    columns: int | None = Field(
+    images: tuple[Image, ...] = Field(
+        description="the pictures, row by row", json_schema_extra={"minItems": 1}
+    )
+    columns: Annotated[int, Range(1)] | None = Field(
         default=None, description="pictures in a row; by default about as many as rows"
     )
-    padding: int = Field(default=4, description="pixels between pictures")
+    padding: Annotated[int, Range(0, 1000)] = Field(default=4, description="pixels between pictures")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -189,7 +201,9 @@ class CompositeArgs(ToolArgs):
     top: Image = Field(description="the picture above")
     left: int = Field(default=0, description="pixels from the left edge of the base; may be negative")
     above: int = Field(default=0, description="pixels from the upper edge of the base; may be negative")
-    alpha: float = Field(default=1.0, description="opacity of the upper picture, 0 to 1")
+    alpha: Annotated[float, Range(0, 1)] = Field(
+        default=1.0, description="opacity of the upper picture, 0 to 1"
+    )
     mask: Image | None = Field(default=None, description="where the upper picture shows: white yes, black no")
 
     @model_validator(mode="after")

@@ -1,61 +1,77 @@
-"""Toolbox: an immutable set of tools by name, and where installed tools are found."""
+"""Toolbox: an immutable set of tools by name.
+
+Other distributions add tools under the entry point group `sightline.tools`; an entry's
+name is that of its tool. They are imported when they are first asked for, not before.
+"""
 
 import difflib
-import warnings
-from collections.abc import Iterator
-from importlib.metadata import entry_points
+from collections.abc import Iterator, Mapping
 
 from sightline_runtime.errors import NotFoundError
+from sightline_tools.plugins import Plugin, installed
 from sightline_tools.tool import Tool
-
-ENTRY_POINTS = "sightline.tools"
-"""Third parties add tools under this entry point group; each entry names a `Tool`."""
 
 
 class Toolbox:
-    """Tools by name; `with_tools` gives a larger one."""
+    """Tools by name; `with_tools`, `only` and `without` give others.
 
-    def __init__(self, *tools: Tool) -> None:
-        self._tools = {tool.name: tool for tool in tools}
+    `plugins` are tools that are imported when they are first needed; one that turns out
+    to be broken is a warning, and not there.
+    """
+
+    def __init__(self, *tools: Tool, plugins: Mapping[str, Plugin] | None = None) -> None:
+        self._tools: dict[str, Tool | Plugin] = {tool.name: tool for tool in tools}
+        self._tools |= {name: plugin for name, plugin in (plugins or {}).items() if name not in self._tools}
 
     def get(self, name: str) -> Tool:
         """The tool of that name; NotFoundError names the nearest ones."""
-        if name not in self._tools:
+        found = self._loaded(name)
+        if found is None:
             near = difflib.get_close_matches(name, self._tools, 3) or sorted(self._tools)
             raise NotFoundError(f"there is no tool {name!r}", hint=f"did you mean {', '.join(near)}?")
-        return self._tools[name]
+        return found
 
     def with_tools(self, *tools: Tool) -> "Toolbox":
         """This toolbox with more tools; a tool of a known name takes its place."""
-        return Toolbox(*self._tools.values(), *tools)
+        return self._of({**self._tools, **{tool.name: tool for tool in tools}})
+
+    def only(self, *names: str) -> "Toolbox":
+        """Only these tools; NotFoundError for one that is not here."""
+        return self._of({name: self._known(name) for name in names})
+
+    def without(self, *names: str) -> "Toolbox":
+        """All but these tools; NotFoundError for one that is not here."""
+        left_out = [name for name in names if self._known(name)]
+        return self._of({name: tool for name, tool in self._tools.items() if name not in left_out})
 
     def __iter__(self) -> Iterator[Tool]:
-        return iter(self._tools.values())
+        found = [self._loaded(name) for name in list(self._tools)]
+        return iter([tool for tool in found if tool is not None])
 
     def __contains__(self, name: object) -> bool:
-        return name in self._tools
+        return isinstance(name, str) and self._loaded(name) is not None
 
     def __len__(self) -> int:
-        return len(self._tools)
+        return len(list(iter(self)))
 
+    def _known(self, name: str) -> Tool | Plugin:
+        return self._tools[name] if name in self._tools else self.get(name)
 
-def installed_tools() -> list[Tool]:
-    """Tools that other distributions offer; a broken one is a warning, not an error."""
-    found = []
-    for entry in entry_points(group=ENTRY_POINTS):
-        try:
-            loaded = entry.load()
-        except Exception as error:  # noqa: BLE001 - a stranger's import may raise anything
-            owner = entry.dist.name if entry.dist else "an unknown distribution"
-            warnings.warn(f"tool {entry.name} of {owner} cannot be loaded: {error}", stacklevel=2)
-            continue
-        if isinstance(loaded, Tool):
-            found.append(loaded)
-    return found
+    def _loaded(self, name: str) -> Tool | None:
+        """The tool of a name, imported if need be; None without one that works."""
+        found = self._tools.get(name)
+        return found.tool() if isinstance(found, Plugin) else found
+
+    @staticmethod
+    def _of(tools: Mapping[str, Tool | Plugin]) -> "Toolbox":
+        box = Toolbox()
+        box._tools = dict(tools)
+        return box
 
 
 def default_toolbox() -> Toolbox:
-    """The product's own tools and the installed ones."""
+    """The product's own tools and the installed ones; of the same name, the product's."""
     from sightline_tools import canvas, vision
 
-    return Toolbox(*vision.TOOLS, *canvas.TOOLS).with_tools(*installed_tools())
+    own = (*vision.TOOLS, *canvas.TOOLS)
+    return Toolbox(*own, plugins=installed({tool.name for tool in own}))

@@ -5,7 +5,7 @@ are shown to the model on white.
 """
 
 import math
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from sightline_runtime.protocol import (
 )
 from sightline_tools.image import Image
 from sightline_tools.locality import CHANGED, Locality, difference, locality
+from sightline_tools.ranges import Range
 from sightline_tools.region import MAX_FEATHER, Region, Weights, laid_in, weights
 from sightline_tools.tool import Pictures, ToolArgs, ToolContext, ToolResult, ToolUsage, tool
 
@@ -42,7 +43,7 @@ class UnderstandArgs(ToolArgs):
     choices: tuple[str, ...] = Field(
         default=(), description="possible answers; gives the probability of each"
     )
-    max_tokens: int = Field(default=64, description="longest answer, in tokens")
+    max_tokens: Annotated[int, Range(1)] = Field(default=64, description="longest answer, in tokens")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -64,6 +65,7 @@ class Answer(ToolResult):
 
 _LARGEST_SEED = 2**53 - 1
 """Seeds among the arguments are JSON numbers, which are exact up to here."""
+_Edge = Annotated[int, Range(1, 4096)]
 _DRAFT = 5
 """A draft takes one in so many of the decoder's steps: what is there can be told, its edges cannot."""
 
@@ -71,11 +73,15 @@ _DRAFT = 5
 class _Sampling(ToolArgs):
     seeds_ignore: ClassVar[tuple[str, ...]] = ("n", "size", "decode_seed", "draft")
 
-    n: int = Field(default=1, description="how many pictures")
-    steps: int | None = Field(default=None, description="denoising steps; more is slower and finer")
-    guidance: float | None = Field(default=None, description="classifier-free guidance scale; 1 is off")
-    size: tuple[int, int] | None = Field(default=None, description="(width, height) in pixels")
-    decode_seed: int | None = Field(
+    n: Annotated[int, Range(1, 64)] = Field(default=1, description="how many pictures")
+    steps: Annotated[int, Range(1, 1000)] | None = Field(
+        default=None, description="denoising steps; more is slower and finer"
+    )
+    guidance: Annotated[float, Range(0)] | None = Field(
+        default=None, description="classifier-free guidance scale; 1 is off"
+    )
+    size: tuple[_Edge, _Edge] | None = Field(default=None, description="(width, height) in pixels")
+    decode_seed: Annotated[int, Range(0, _LARGEST_SEED)] | None = Field(
         default=None,
         strict=True,
         exclude_if=lambda value: value is None,
@@ -128,7 +134,7 @@ class EditArgs(_Sampling):
     region: Region | None = Field(
         default=None, description="where it may change; every pixel outside stays exactly as it is"
     )
-    feather: int | None = Field(
+    feather: Annotated[int, Range(0, MAX_FEATHER)] | None = Field(
         default=None,
         description="pixels over which the change fades in, from the region's edge inwards; 0 is a hard edge",
     )
