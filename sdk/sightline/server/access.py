@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
 from sightline.errors import ForbiddenError, UnauthorizedError
 from sightline.server.house import house_of
-from sightline.server.keys import SCOPES, ApiKey, Scope
+from sightline.server.keys import SCOPES, ApiKey, Keys, Scope
 
 LOCAL = "local"
 """The tenant of a server without keys, which listens on loopback only."""
@@ -24,10 +24,10 @@ class Caller:
     scopes: frozenset[Scope]
 
 
-def needs(scope: Scope) -> Callable[[HTTPConnection], Caller]:
+def needs(scope: Scope) -> Callable[[HTTPConnection], Awaitable[Caller]]:
     """A dependency that gives the caller, if his key has the scope."""
 
-    def caller(connection: HTTPConnection) -> Caller:
+    async def caller(connection: HTTPConnection) -> Caller:
         found = caller_of(connection)
         if scope not in found.scopes:
             raise ForbiddenError(f"this key may not use {scope}", hint="ask for a key with that scope")
@@ -38,19 +38,20 @@ def needs(scope: Scope) -> Callable[[HTTPConnection], Caller]:
 
 def caller_of(connection: HTTPConnection) -> Caller:
     """The caller of a request; UnauthorizedError without a key that is known."""
-    keys = house_of(connection).keys
-    if not len(keys):
-        return Caller(LOCAL, LOCAL, SCOPES)
+    key = key_of(connection, house_of(connection).keys)
+    return Caller(LOCAL, LOCAL, SCOPES) if key is None else Caller(key.name, key.tenant, key.scopes)
+
+
+def key_of(connection: HTTPConnection, keys: Keys) -> ApiKey | None:
+    """The key of a request, None if the server has none; UnauthorizedError without one that is known."""
+    if keys.open:
+        return None
     key = keys.find(_given(connection))
     if key is None:
         raise UnauthorizedError("there is no such key", hint="send Authorization: Bearer <key>")
-    return _of(key)
+    return key
 
 
 def _given(connection: HTTPConnection) -> str:
     kind, _, token = connection.headers.get("authorization", "").partition(" ")
     return token.strip() if kind.lower() == "bearer" else ""
-
-
-def _of(key: ApiKey) -> Caller:
-    return Caller(key.name, key.tenant, key.scopes)

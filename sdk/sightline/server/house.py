@@ -28,7 +28,7 @@ class House:
         toolbox: Toolbox | None = None,
     ) -> None:
         self.runtime, self.settings = runtime, settings or Settings()
-        self.keys = keys or Keys()
+        self.keys = Keys() if keys is None else keys
         self.toolbox = default_toolbox() if toolbox is None else toolbox
         self._scratch = None if self.settings.data else TemporaryDirectory(prefix="sightline-")
         data = self.settings.data or Path(cast(TemporaryDirectory[str], self._scratch).name)
