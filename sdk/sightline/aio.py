@@ -110,9 +110,10 @@ class AsyncSession:
         runtime: Runtime | None = None,
         seed: int | None = None,
         toolbox: Toolbox | None = None,
+        files: bool = True,
     ) -> None:
         self._session = Session(
-            path, store=store, objects=objects, runtime=runtime, seed=seed, toolbox=toolbox
+            path, store=store, objects=objects, runtime=runtime, seed=seed, toolbox=toolbox, files=files
         )
 
     async def generate(

@@ -76,6 +76,7 @@ class Session:
     the bytes of pictures are kept, if not beside the database: a folder or an fsspec URL.
     `runtime` is a loaded model, None loads the embedded one at first use.
     `seed` makes a session reproducible: the same verbs give the same pictures.
+    Without `files` a text in the place of a picture never names a file: for calls of strangers.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Session:
         runtime: Runtime | None = None,
         seed: int | None = None,
         toolbox: Toolbox | None = None,
+        files: bool = True,
     ) -> None:
         if runtime is not None and not isinstance(runtime, Runtime):
             raise InputError(f"{runtime!r} is not a runtime", hint="give what sightline.load returns")
@@ -97,6 +99,7 @@ class Session:
             runtime or local.Lazy(),
             default_toolbox() if toolbox is None else toolbox,
             seed=start,
+            files=files,
         )
 
     # --- looking, drawing, editing -----------------------------------------------------------

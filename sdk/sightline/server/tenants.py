@@ -94,7 +94,10 @@ class Tenants:
         return held
 
     def _opened(self, folder: Path, name: str, seed: int | None) -> Session:
-        session = Session(name, store=folder, runtime=self._runtime, toolbox=self._toolbox, seed=seed)
+        """A session in which no text that a client sends is the path of a file."""
+        session = Session(
+            name, store=folder, runtime=self._runtime, toolbox=self._toolbox, seed=seed, files=False
+        )
         executor = executor_of(session)
         executor.refs = Following(executor.store)
         return session

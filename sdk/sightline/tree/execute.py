@@ -53,9 +53,11 @@ class Call:
 class Executor:
     """Runs tools for one session: holds its store, refs, pictures, toolbox, runtime and seed."""
 
-    def __init__(self, store: Store, runtime: Runtime, toolbox: Toolbox, *, seed: int | None) -> None:
+    def __init__(
+        self, store: Store, runtime: Runtime, toolbox: Toolbox, *, seed: int | None, files: bool = True
+    ) -> None:
         self.store, self.runtime, self.toolbox = store, runtime, toolbox
-        self.refs, self.pictures, self.models = Refs(store), Pictures(store), Models(store)
+        self.refs, self.pictures, self.models = Refs(store), Pictures(store, files=files), Models(store)
         stored = store.database.get_meta("seed")
         self.seed = seed if seed is not None else secrets.randbits(48) if stored is None else _parsed(stored)
         if stored is None and not store.database.read_only:

@@ -37,10 +37,10 @@ class Source:
 
 
 class Pictures:
-    """Reads and keeps the pictures of one store."""
+    """Reads and keeps the pictures of one store; without `files` a text never names a file."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, *, files: bool = True) -> None:
+        self._store, self._files = store, files
 
     def load(self, ref: Image) -> npt.NDArray[np.uint8]:
         """The pixels of a stored picture; NotFoundError if it was swept away since it was made."""
@@ -133,6 +133,11 @@ class Pictures:
             raise InputError(
                 f"{type(value).__name__} is not a picture",
                 hint="give a path, bytes, a Pillow image, a numpy array, or a name like img3",
+            )
+        if isinstance(value, str | Path) and not self._files:
+            raise InputError(
+                f"{str(value)[:80]!r} is not a picture of this session",
+                hint="give a name like img3 or sha256:…",
             )
         decoded = images.read_pixels(value)
         ref, png = images.describe(decoded.array)
