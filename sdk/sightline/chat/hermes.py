@@ -1,0 +1,104 @@
+"""The dialect of Qwen's models, which the released families are built on: calls are JSON between tags."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from itertools import groupby
+
+from jinja2 import PackageLoader, StrictUndefined, Template
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from sightline.chat.strict_json import parsed, written
+from sightline.chat.turns import Offer, Reply, ToolCall, Turn, instructions
+from sightline.errors import InputError
+from sightline_runtime.protocol import Message
+
+_SYSTEM = "You are a helpful assistant."
+_MARK = re.compile(r"</?(?:tools|tool_call|tool_response)>")
+_CALL = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
+
+
+@cache
+def _template(name: str) -> Template:
+    environment = ImmutableSandboxedEnvironment(
+        loader=PackageLoader("sightline"), undefined=StrictUndefined, autoescape=False
+    )
+    return environment.get_template(name)
+
+
+class Hermes:
+    """Tools in the system message, calls as `<tool_call>{"name": …, "arguments": …}</tool_call>`."""
+
+    calls_tools = True
+
+    def messages(self, turns: Sequence[Turn], tools: Sequence[Offer]) -> tuple[Message, ...]:
+        """The dialogue in turns of three roles; answers of tools are said by the user, in tags."""
+        for turn in turns:
+            _unmarked(turn)
+        made: list[Message] = []
+        system = instructions(turns) or (_SYSTEM if tools else "")
+        if system:
+            signatures = [_signature(tool) for tool in tools]
+            text = _template("hermes_system.jinja").render(system=system, tools=signatures)
+            made.append(Message("system", (text,)))
+        spoken = (turn for turn in turns if turn.role != "system")
+        for answers, group in groupby(spoken, lambda turn: turn.role == "tool"):
+            together = list(group)
+            made += [_answered(together)] if answers else map(_said, together)
+        return tuple(message for message in made if message.content)
+
+    def settled(self, turns: Sequence[Turn]) -> str | None:
+        """The model is always asked."""
+        return None
+
+    def reply(self, text: str, tools: Sequence[Offer]) -> Reply:
+        """Calls of offered tools, and all else as text."""
+        names, calls, rest, at = [tool.name for tool in tools], [], "", 0
+        for found in _CALL.finditer(text):
+            call = _call(found[1], names)
+            if call is not None:
+                calls.append(call)
+                rest, at = rest + text[at : found.start()], found.end()
+        return Reply((rest + text[at:]).strip(), tuple(calls))
+
+
+def _unmarked(turn: Turn) -> None:
+    """Refuse the dialect's own marks in what others say; the assistant's turns may quote themselves."""
+    found = None if turn.role == "assistant" else _MARK.search(turn.text)
+    if found:
+        raise InputError(
+            f"a message of the role {turn.role} holds the mark {found[0]}",
+            hint="leave it out; tools, calls and answers are marked by themselves",
+        )
+
+
+def _signature(tool: Offer) -> str:
+    schema = tool.parameters or {"type": "object", "properties": {}}
+    function = {"name": tool.name, "description": tool.description, "parameters": schema}
+    return written({"type": "function", "function": function})
+
+
+def _said(turn: Turn) -> Message:
+    if not turn.calls:
+        return Message("assistant" if turn.role == "assistant" else "user", turn.content)
+    calls = [written({"name": call.name, "arguments": dict(call.arguments)}) for call in turn.calls]
+    return Message("assistant", (_template("hermes_calls.jinja").render(text=turn.text, calls=calls),))
+
+
+def _answered(turns: Sequence[Turn]) -> Message:
+    answers = [turn.text for turn in turns]
+    return Message("user", (_template("hermes_answers.jinja").render(answers=answers),))
+
+
+def _call(text: str, names: Sequence[str]) -> ToolCall | None:
+    """The call that a text between the tags is, None if it is none of an offered tool."""
+    try:
+        value = parsed(text)
+    except ValueError:
+        return None
+    if not isinstance(value, dict) or value.get("name") not in names:
+        return None
+    arguments = value.get("arguments", {})
+    return ToolCall(str(value["name"]), arguments) if isinstance(arguments, dict) else None

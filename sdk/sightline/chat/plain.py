@@ -1,0 +1,32 @@
+"""The dialect of models that call no tools: what tools said is told as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sightline.chat.turns import Offer, Reply, Turn, instructions
+from sightline_runtime.protocol import Message
+
+
+class Plain:
+    """Dialogues without calls."""
+
+    calls_tools = False
+
+    def messages(self, turns: Sequence[Turn], tools: Sequence[Offer]) -> tuple[Message, ...]:
+        """Every turn that says or shows something; the answer of a tool is said by the user."""
+        system = instructions(turns)
+        first = (Message("system", (system,)),) if system else ()
+        return first + tuple(
+            Message("assistant" if turn.role == "assistant" else "user", turn.content)
+            for turn in turns
+            if turn.role != "system" and turn.content
+        )
+
+    def settled(self, turns: Sequence[Turn]) -> str | None:
+        """The model is always asked."""
+        return None
+
+    def reply(self, text: str, tools: Sequence[Offer]) -> Reply:
+        """The text as it is."""
+        return Reply(text.strip())
