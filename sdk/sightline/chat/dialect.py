@@ -25,8 +25,8 @@ class Dialect(Protocol):
     def settled(self, turns: Sequence[Turn]) -> str | None:
         """What follows without asking the model, None if it is to be asked."""
 
-    def reply(self, text: str, tools: Sequence[Offer]) -> Reply:
-        """What the model wrote, taken apart; whatever is no call of an offered tool stays text."""
+    def reply(self, text: str, tools: Sequence[Offer], turns: Sequence[Turn] = ()) -> Reply:
+        """What the model wrote after these turns, taken apart; what calls no offered tool stays text."""
 
 
 DIALECTS: Mapping[str, Dialect] = {"embedded": Compact(), "blip3o": Hermes(), "blip3o-next": Hermes()}

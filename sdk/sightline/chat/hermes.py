@@ -53,7 +53,7 @@ class Hermes:
         """The model is always asked."""
         return None
 
-    def reply(self, text: str, tools: Sequence[Offer]) -> Reply:
+    def reply(self, text: str, tools: Sequence[Offer], turns: Sequence[Turn] = ()) -> Reply:
         """Calls of offered tools, and all else as text."""
         names, calls, rest, at = [tool.name for tool in tools], [], "", 0
         for found in _CALL.finditer(text):

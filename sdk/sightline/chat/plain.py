@@ -27,6 +27,6 @@ class Plain:
         """The model is always asked."""
         return None
 
-    def reply(self, text: str, tools: Sequence[Offer]) -> Reply:
+    def reply(self, text: str, tools: Sequence[Offer], turns: Sequence[Turn] = ()) -> Reply:
         """The text as it is."""
         return Reply(text.strip())

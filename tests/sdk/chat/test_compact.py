@@ -1,4 +1,4 @@
-"""The dialect of the embedded model: its four acts as calls of the caller's tools."""
+"""The dialect of the embedded model: its acts as calls of the caller's tools."""
 
 import pytest
 from hypothesis import given
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from sightline.chat.compact import Compact
 from sightline.chat.turns import Offer, ToolCall, Turn
-from sightline_runtime.protocol import ImageSlot, Message, TextRequest
+from sightline_runtime.protocol import ImageSlot, TextRequest
 
 COMPACT = Compact()
 
@@ -29,23 +29,85 @@ STRICT = offer(
 )
 
 
-def test_a_line_asks_for_a_call():
-    """With tools the mark that a call is wanted comes first, and calls are told in the model's own form."""
-    calls = (ToolCall("sightline_edit", {"image": "img1", "instruction": "make it red"}, "a"),)
-    turns = [
+def call(name, answers="a", **arguments):
+    """An assistant's turn with one call."""
+    return Turn("assistant", calls=(ToolCall(name, arguments, answers),))
+
+
+def told(*turns):
+    """The transcript of turns, as one text a message with the first letter of its role."""
+    return [f"{message.role[0]}: {message.text}" for message in COMPACT.messages(turns, [EDIT])]
+
+
+def test_a_dialogue_is_lines_calls_and_short_results():
+    """Calls are told in the model's own form, pictures by number, and nothing that the system says."""
+    assert told(
         Turn("system", ("Be brief.",)),
-        Turn("user", ("make it red",)),
-        Turn("assistant", calls=calls),
-        Turn("tool", ("done",), answers="a"),
+        Turn("user", ("draw two stars",)),
+        call("generate", prompt="two stars"),
+        Turn("tool", ("made img5 64x64",), answers="a"),
+        Turn("user", ("img5", ImageSlot(0))),
+        Turn("assistant", ("made img5",)),
+        Turn("user", ("make one red",)),
+        call("sightline_edit", image="last", instruction="make one star red"),
+        Turn("tool", ("made img6 64x64",), answers="a"),
+        Turn("assistant", ("made img6",)),
+        Turn("user", ("how many in the first ?",)),
+        call("understand", image="img5", question="how many stars are there ?"),
+        Turn("tool", ("two",), answers="a"),
         Turn("user", ("undo that",)),
+        call("undo"),
+        Turn("tool", ("you are at step 8f3a",), answers="a"),
+        Turn("user", ("and now ?",)),
+    ) == [
+        "s: tools",
+        "u: draw two stars",
+        "a: generate ( two stars )",
+        "s: picture one",
+        "u: make one red",
+        "a: edit ( make one star red )",
+        "s: picture two",
+        "u: how many in the first ?",
+        "a: understand ( picture one , how many stars are there ? )",
+        "s: two",
+        "u: undo that",
+        "a: undo ( )",
+        "s: picture one",
+        "u: and now ?",
     ]
-    assert COMPACT.messages(turns, [EDIT]) == (
-        Message("system", ("tools",)),
-        Message("user", ("make it red",)),
-        Message("assistant", ("edit ( make it red )",)),
-        Message("user", ("undo that",)),
+
+
+def test_a_picture_from_outside_has_a_number():
+    """It is told before the line that it comes with; an answer without a call is told as one."""
+    turns = (
+        Turn("user", (ImageSlot(0), "what is it ?")),
+        Turn("assistant", ("a star",)),
+        Turn("user", ("make it red",)),
     )
-    assert all(message.role != "system" for message in COMPACT.messages(turns, ()))
+    assert told(*turns) == [
+        "s: tools",
+        "s: picture one",
+        "u: what is it ?",
+        "a: understand ( what is it ? )",
+        "s: a star",
+        "u: make it red",
+    ]
+    assert [message.role for message in COMPACT.messages(turns, ())] == ["user", "user"]
+
+
+def test_a_picture_is_named_as_the_tools_named_it():
+    """The second picture of the dialogue is the one whose name its tool's answer told."""
+    turns = [
+        Turn("user", (ImageSlot(0), "make it red")),
+        call("edit", instruction="make the star red"),
+        Turn("tool", ("made img9",), answers="a"),
+        Turn("user", ("again",)),
+    ]
+    said = COMPACT.reply("edit ( picture two , make the star red )", [EDIT], turns)
+    assert said.calls[0].arguments["image"] == "img9"
+    assert COMPACT.reply("show ( picture one )", [offer("look", ["image"], image=TEXT)], turns).calls == (
+        ToolCall("look", {"image": "img1"}),
+    )
 
 
 @pytest.mark.parametrize(
