@@ -14,7 +14,7 @@ exactly one terminal outcome. A caller that does not care for events calls
 import queue
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
 
@@ -248,6 +248,7 @@ class Job(Generic[R]):
         self._lock = threading.Lock()
         self._result: R | None = None
         self._error: SightlineError | None = None
+        self._afterwards: list[Callable[[], None]] = []
 
     @property
     def cancelled(self) -> bool:
@@ -287,7 +288,18 @@ class Job(Generic[R]):
                 return
             self._result, self._error = result, error
             self._ended.set()
+            afterwards, self._afterwards = self._afterwards, []
         self._events.put(None)
+        for work in afterwards:
+            work()
+
+    def afterwards(self, work: Callable[[], None]) -> None:
+        """Do something short once the outcome is there, in the thread that brings it; at once if it is."""
+        with self._lock:
+            if not self._ended.is_set():
+                self._afterwards.append(work)
+                return
+        work()
 
     def __iter__(self) -> Iterator[Event]:
         while (event := self._next()) is not None:

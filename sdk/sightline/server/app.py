@@ -4,22 +4,41 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
 
 import sightline
 from sightline.errors import SightlineError
 from sightline.server import problems
+from sightline.server.gate import Gate
 from sightline.server.health import router as health
 from sightline.server.house import House
+from sightline.server.problem_forms import Problem, refusals
+
+_ERRORS = refusals(404, 408, 413) | {"default": {"model": Problem, "description": "any other error"}}
 
 
 def create_app(house: House) -> FastAPI:
     """An ASGI application on a house; closing the house is the caller's business."""
-    app = FastAPI(title="Sightline", version=sightline.__version__)
+    app = FastAPI(title="Sightline", version=sightline.__version__, docs_url=None, redoc_url=None)
     app.state.house = house
     app.add_exception_handler(SightlineError, problems.on_error)
     app.add_exception_handler(RequestValidationError, problems.on_invalid)
     app.add_exception_handler(HTTPException, problems.on_http)
     for router in (health,):
-        app.include_router(router)
+        app.include_router(router, responses=_ERRORS)
+    app.add_middleware(Gate, house=house)
+    if house.settings.allow_origins:
+        _let_in(app, house.settings.allow_origins)
     return app
+
+
+def _let_in(app: FastAPI, origins: tuple[str, ...]) -> None:
+    """Answer browsers that ask whether a page of these origins may call."""
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=["x-request-id", "retry-after", "retry-after-ms"],
+    )

@@ -9,6 +9,8 @@ from typing import cast
 from starlette.requests import HTTPConnection
 
 from sightline.server.keys import Keys
+from sightline.server.measured import Measured
+from sightline.server.metrics import Metrics
 from sightline.server.settings import Settings
 from sightline.server.tenants import Tenants
 from sightline.server.work import Crew
@@ -27,20 +29,30 @@ class House:
         keys: Keys | None = None,
         toolbox: Toolbox | None = None,
     ) -> None:
-        self.runtime, self.settings = runtime, settings or Settings()
+        self.settings = settings or Settings()
+        self.crew = Crew(self.settings)
+        self.metrics = Metrics(running=lambda: self.crew.running, waiting=lambda: self.crew.waiting)
+        self.runtime: Runtime = Measured(runtime, self.metrics.staged)
         self.keys = Keys() if keys is None else keys
         self.toolbox = default_toolbox() if toolbox is None else toolbox
         self._scratch = None if self.settings.data else TemporaryDirectory(prefix="sightline-")
         data = self.settings.data or Path(cast(TemporaryDirectory[str], self._scratch).name)
-        self.tenants = Tenants(data, runtime, toolbox=self.toolbox, most_open=self.settings.max_sessions_open)
-        self.crew = Crew(self.settings)
+        self.tenants = Tenants(
+            data, self.runtime, toolbox=self.toolbox, most_open=self.settings.max_sessions_open
+        )
 
-    def close(self) -> None:
-        """Close all sessions; the runtime stays open."""
-        self.crew.close()
+    def close(self, patience: float | None = None) -> bool:
+        """Close all sessions; the runtime stays open. Gives whether all calls ended in time.
+
+        What did not end within `patience` seconds is left alone, and its session open: a store
+        is whole whenever its process dies.
+        """
+        if not self.crew.close(patience):
+            return False
         self.tenants.close()
         if self._scratch is not None:
             self._scratch.cleanup()
+        return True
 
 
 def house_of(connection: HTTPConnection) -> House:

@@ -41,9 +41,11 @@ def status_of(error: SightlineError) -> int:
     return STATUS.get(error.code, 500)
 
 
-def body_of(error: SightlineError, *, param: str | None = None) -> dict[str, object]:
+def body_of(
+    error: SightlineError, *, param: str | None = None, status: int | None = None
+) -> dict[str, object]:
     """The body of an error."""
-    status = status_of(error)
+    status = status or status_of(error)
     kind = (
         "rate_limit_error" if status == 429 else "server_error" if status >= 500 else "invalid_request_error"
     )
@@ -64,9 +66,9 @@ def headers_of(error: SightlineError) -> dict[str, str]:
     return headers
 
 
-def response_of(error: SightlineError) -> JSONResponse:
-    """An error as a response."""
-    return JSONResponse(body_of(error), status_of(error), headers_of(error))
+def response_of(error: SightlineError, status: int | None = None) -> JSONResponse:
+    """An error as a response; `status` if it is not that of the error's code."""
+    return JSONResponse(body_of(error, status=status), status or status_of(error), headers_of(error))
 
 
 async def on_error(request: Request, error: Exception) -> Response:

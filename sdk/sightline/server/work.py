@@ -5,22 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
 from typing import TypeVar
 
 from starlette.requests import Request
 
-from sightline.errors import BusyError, CancelledError, DeadlineError
+from sightline.errors import BusyError, CancelledError, DeadlineError, SightlineError
+from sightline.server.deadlines import limit_of
 from sightline.server.settings import Settings
 from sightline.tree.cancelling import Cancellation
 
 T = TypeVar("T")
 
-_LOOK = 0.1
-"""Seconds between two looks whether the client is still there."""
+_LOOK = 0.02
+"""Seconds between two looks whether the last calls ended."""
 
 
 class Crew:
@@ -30,16 +32,38 @@ class Crew:
         self._settings = settings
         self._pool = ThreadPoolExecutor(settings.max_running, thread_name_prefix="sightline-serve")
         self._lock = threading.Lock()
-        self._there = 0
+        self._there, self._open = 0, True
+
+    @property
+    def most_seconds(self) -> float:
+        """How long a call may take at most."""
+        return self._settings.call_timeout
 
     @property
     def load(self) -> int:
         """How many calls run or wait."""
         return self._there
 
+    @property
+    def running(self) -> int:
+        """How many calls have a thread."""
+        return min(self._there, self._settings.max_running)
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a thread."""
+        return self._there - self.running
+
+    @property
+    def open(self) -> bool:
+        """Whether new calls are taken."""
+        return self._open
+
     def submit(self, work: Callable[[], T]) -> Future[T]:
         """Do work in a thread, with the context of the caller; BusyError if too many wait already."""
         with self._lock:
+            if not self._open:
+                raise BusyError("the server is closing", hint="come again", retry_after=5.0)
             if self._there >= self._settings.max_running + self._settings.max_waiting:
                 raise BusyError("the server is busy", hint="come again", retry_after=1.0)
             self._there += 1
@@ -55,16 +79,27 @@ class Crew:
         with self._lock:
             self._there -= 1
 
-    def close(self) -> None:
-        """Take no more work and wait for what runs."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+    def drain(self) -> None:
+        """Take no more calls; those that run or wait go on."""
+        self._open = False
+
+    def close(self, patience: float | None = None) -> bool:
+        """Take no more work, drop what waits, and wait for what runs; gives whether all of it ended."""
+        self.drain()
+        self._pool.shutdown(wait=patience is None, cancel_futures=True)
+        ends = time.monotonic() + (patience or 0.0)
+        while self._there and time.monotonic() < ends:
+            time.sleep(_LOOK)
+        return not self._there
 
 
-async def run(request: Request, crew: Crew, work: Callable[[], T], *, limit: float) -> T:
+async def run(request: Request, crew: Crew, work: Callable[[], T], *, limit: float | None = None) -> T:
     """Do a blocking call of a request; it is cancelled when the client goes or the time is over.
 
-    Raises BusyError, DeadlineError, or whatever the work raises.
+    `limit` is in seconds; without it, what the client says that he waits, or what the server
+    allows. Raises BusyError, DeadlineError, or whatever the work raises.
     """
+    limit = limit_of(request, crew.most_seconds if limit is None else limit)
     stop = Cancellation()
     async with _watched(request, stop):
         future = asyncio.wrap_future(crew.submit(partial(stop.run, work)))
@@ -140,8 +175,9 @@ async def _watched(request: Request, stop: Cancellation) -> AsyncIterator[None]:
     """Cancel the work when the client goes away."""
 
     async def watch() -> None:
-        while not await request.is_disconnected():
-            await asyncio.sleep(_LOOK)
+        with suppress(SightlineError):  # a body that the route did not read may come too slowly
+            while (await request.receive())["type"] != "http.disconnect":
+                continue
         stop.cancel()
 
     watching = asyncio.create_task(watch())
