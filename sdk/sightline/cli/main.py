@@ -25,6 +25,7 @@ from sightline.cli import demo as demo_session
 from sightline.cli import doctor as doctor_checks
 from sightline.cli import models as catalogue
 from sightline.cli import run as again
+from sightline.cli import serve as serving
 from sightline.cli import store as stores
 from sightline.cli.output import AsJson, say
 from sightline.errors import InputError, SightlineError
@@ -38,6 +39,8 @@ train_app = typer.Typer(no_args_is_help=True, help="Train a model on this machin
 eval_app = typer.Typer(no_args_is_help=True, help="Score a model.")
 app.add_typer(train_app, name="train")
 app.add_typer(eval_app, name="eval")
+app.add_typer(serving.keys_app, name="keys")
+app.command()(serving.serve)
 app.command()(catalogue.models)
 app.command()(conversion.convert)
 for _carry in (carrying.trace, carrying.export):

@@ -18,6 +18,7 @@ from sightline.errors import EngineError, InputError
 from sightline.server.app import create_app
 from sightline.server.connections import Connection
 from sightline.server.house import House
+from sightline.server.keys import Keys
 
 _START = 30.0
 _STOP = 15.0
@@ -87,11 +88,7 @@ def running(house: House, *, host: str = "127.0.0.1", port: int = 0) -> Iterator
 
 def _bound(house: House, host: str, port: int) -> socket.socket:
     """A socket that listens where it may; without keys that is this machine alone."""
-    if house.keys.open and not _is_loopback(host):
-        raise InputError(
-            f"{host} can be reached by others, and this server has no keys",
-            hint="make one with `sightline keys add`, or listen on 127.0.0.1",
-        )
+    check_address(host, house.keys)
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=1024)
@@ -99,6 +96,15 @@ def _bound(house: House, host: str, port: int) -> socket.socket:
         raise EngineError(
             f"{host}:{port} cannot be listened on: {error}", hint="is the port taken?"
         ) from error
+
+
+def check_address(host: str, keys: Keys) -> None:
+    """Refuse, with InputError, to listen where others can call if there are no keys."""
+    if keys.open and not _is_loopback(host):
+        raise InputError(
+            f"{host} can be reached by others, and this server has no keys",
+            hint="make one with `sightline keys add`, or listen on 127.0.0.1",
+        )
 
 
 def _is_loopback(host: str) -> bool:
