@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 import sightline
 from sightline.errors import SightlineError
@@ -13,6 +14,7 @@ from sightline.server import problems
 from sightline.server.gate import Gate
 from sightline.server.health import router as health
 from sightline.server.house import House
+from sightline.server.mcp_http import Door
 from sightline.server.problem_forms import Problem, refusals
 
 _ERRORS = refusals(404, 408, 413) | {"default": {"model": Problem, "description": "any other error"}}
@@ -20,13 +22,21 @@ _ERRORS = refusals(404, 408, 413) | {"default": {"model": Problem, "description"
 
 def create_app(house: House) -> FastAPI:
     """An ASGI application on a house; closing the house is the caller's business."""
-    app = FastAPI(title="Sightline", version=sightline.__version__, docs_url=None, redoc_url=None)
+    mcp = Door(house)
+    app = FastAPI(
+        title="Sightline",
+        version=sightline.__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=mcp.running,
+    )
     app.state.house = house
     app.add_exception_handler(SightlineError, problems.on_error)
     app.add_exception_handler(RequestValidationError, problems.on_invalid)
     app.add_exception_handler(HTTPException, problems.on_http)
     for router in (health,):
         app.include_router(router, responses=_ERRORS)
+    app.router.routes.append(Route("/mcp", mcp))
     app.add_middleware(Gate, house=house)
     if house.settings.allow_origins:
         _let_in(app, house.settings.allow_origins)

@@ -46,7 +46,7 @@ def _config(house: House) -> uvicorn.Config:
         h11_max_incomplete_event_size=house.settings.max_headers,
         http=cast(Any, partial(Connection, house.settings)),
         ws="none",
-        lifespan="off",
+        lifespan="on",
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=max(1, round(house.settings.drain_timeout)),

@@ -1,0 +1,91 @@
+"""MCP over HTTP: one address of the served application, with the same keys and limits as its routes.
+
+The protocol of 2026-07-28 is one request, one response; its cancel is the closing of
+the response. Clients of older protocols say `initialize` first and get a transport
+session, in which nothing of ours is kept: sessions of pictures are named in every call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from mcp.server.context import ServerRequestContext
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.datastructures import QueryParams
+from starlette.requests import HTTPConnection
+from starlette.types import Receive, Scope, Send
+
+from sightline.errors import ForbiddenError, UnauthorizedError
+from sightline.server.access import Caller, caller_of
+from sightline.server.house import House
+from sightline.server.mcp_server import create_mcp
+from sightline.server.mcp_tools import Client
+
+_IDLE = 600.0
+"""Seconds after which the transport session of an older client is forgotten; it then begins another."""
+_MOST = 256
+"""Transport sessions of older clients at a time."""
+_MESSAGE = 2**20
+"""Bytes of one message: pictures are named, never sent along."""
+
+
+class Door:
+    """The ASGI application at /mcp; serves while `running`.
+
+    `?previews=no` and `?structured=no` leave these parts out of results, for clients that
+    cannot take them.
+    """
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._manager: StreamableHTTPSessionManager | None = None
+
+    @asynccontextmanager
+    async def running(self, _: object = None) -> AsyncIterator[None]:
+        """Take requests as long as the block lasts; for the lifespan of an application."""
+        limit = min(_MESSAGE, self._house.settings.max_body)
+        self._manager = StreamableHTTPSessionManager(
+            create_mcp(self._house, _client),
+            session_idle_timeout=_IDLE,
+            max_sessions=_MOST,
+            max_request_body_size=limit,
+        )
+        async with self._manager.run():
+            yield
+        self._manager = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; ForbiddenError or UnauthorizedError where the caller may not."""
+        connection = HTTPConnection(scope)
+        caller = _caller(connection)
+        assert self._manager is not None, "the application runs without its lifespan"
+        # a transport session of an older client belongs to the key that began it
+        token = AccessToken(token="", client_id=f"{caller.tenant}/{caller.key}", scopes=[])
+        await self._manager.handle_request({**scope, "user": AuthenticatedUser(token)}, receive, send)
+
+
+def _client(context: ServerRequestContext[Any, Any]) -> Client:
+    """Who makes a call, from the HTTP request that it came with, and what results he wants."""
+    if not isinstance(context.request, HTTPConnection):
+        raise UnauthorizedError("the call came without its request", hint="call again")
+    wanted = context.request.query_params
+    return Client(
+        _caller(context.request).tenant,
+        previews=_wants(wanted, "previews"),
+        structured=_wants(wanted, "structured"),
+    )
+
+
+def _wants(wanted: QueryParams, part: str) -> bool:
+    return wanted.get(part, "yes").lower() not in ("no", "off", "false", "0")
+
+
+def _caller(connection: HTTPConnection) -> Caller:
+    caller = caller_of(connection)
+    if "sessions" not in caller.scopes:
+        raise ForbiddenError("this key may not use sessions", hint="ask for a key with that scope")
+    return caller

@@ -1,0 +1,61 @@
+"""MCP over standard input and output: for a chat program that starts this process itself.
+
+Standard output belongs to the protocol alone. While it is served, whatever prints (a
+tool of somebody else, a library) prints to standard error instead, and so does what
+they left in buffers until the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
+
+from sightline.server.house import House
+from sightline.server.late import Late
+from sightline.server.mcp_server import create_mcp
+from sightline.server.mcp_tools import Client
+from sightline.server.settings import Settings
+
+_GRACE = 5.0
+"""Seconds that running work is given to end once the client is gone."""
+
+
+def serve(runtime: Late, data: Path | None, client: Client) -> None:
+    """Answer on standard output what comes in on standard input, until that ends or SIGTERM comes.
+
+    Does not return: the process ends, with everything closed, even where a thread still
+    waits for input.
+    """
+    asyncio.run(_until_the_end(runtime, data, client))
+
+
+async def _until_the_end(runtime: Late, data: Path | None, client: Client) -> None:
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
+    with suppress(NotImplementedError):  # Windows ends a process otherwise
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, ended.set)
+    house = House(runtime, Settings(data=data))
+    serving = asyncio.create_task(_serve(create_mcp(house, lambda _: client, late=runtime)))
+    serving.add_done_callback(lambda _: ended.set())
+    await ended.wait()
+    serving.cancel()  # what runs is told to stop; the read of standard input cannot be, and is not waited for
+    await asyncio.sleep(0)
+    if house.close(_GRACE):
+        runtime.close()
+    with suppress(OSError, ValueError):
+        sys.stderr.flush()
+    os._exit(0)  # no thread, and nothing that was printed and not yet written, can hinder it
+
+
+async def _serve(server: Server[dict[str, Any]]) -> None:
+    async with stdio_server() as (reading, writing):
+        sys.stdout = sys.stderr
+        await server.run(reading, writing, server.create_initialization_options())

@@ -1,0 +1,145 @@
+"""The tools in MCP: a toolset's, each with the session and the branch that a call is for.
+
+The protocol has no session, so every call says where it belongs: `session` by name, and
+`at`, the branch or step that it goes on from. What is left out is the client's own
+session, and the branch that is current in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import mcp_types as types
+
+from sightline.errors import InputError, NotFoundError
+from sightline.server.house import House
+from sightline.server.late import Late
+from sightline.server.mcp_calls import Told
+from sightline.server.mcp_results import told
+from sightline.server.placing import executor_of, placed
+from sightline.session import Session
+from sightline.toolset.offers import Offer, offers
+from sightline.tree.context import Context, Watch
+from sightline.tree.execute import Call, Executor
+
+_PLACE: Mapping[str, Mapping[str, object]] = {
+    "session": {
+        "type": "string",
+        "description": "session by name: a-z, 0-9, _ and -; a new name begins a new session",
+    },
+    "at": {
+        "type": "string",
+        "description": "branch to go on, or a step (main~1, img3, an id) from which a new branch parts; "
+        "by default the current branch",
+    },
+}
+_TOLD: Mapping[str, Mapping[str, object]] = {"session": {"type": "string"}, "branch": {"type": "string"}}
+
+
+@dataclass(frozen=True)
+class Client:
+    """Who calls: the tenant, the session of calls that name none, and what results he wants."""
+
+    tenant: str
+    session: str = "main"
+    previews: bool = True
+    structured: bool = True
+
+
+class Tools:
+    """The tools of a house, for any client; `late` is its runtime if that is not loaded yet."""
+
+    def __init__(self, house: House, late: Late | None = None) -> None:
+        self._house, self._late = house, late
+        self._offers = {offer.name: offer for offer in offers(house.toolbox)}
+
+    def listed(self, client: Client) -> list[types.Tool]:
+        """The tools as the protocol lists them."""
+        return [_listed(offer, structured=client.structured) for offer in self._offers.values()]
+
+    def call(
+        self, client: Client, name: str, given: Mapping[str, object], news: Told
+    ) -> types.CallToolResult:
+        """Call a tool, blocking. Raises errors of the tree for what is wrong with the place of a call."""
+        offer = self._offers.get(name)
+        own = offer.input_schema.get("properties", {}) if offer else {}
+        args = dict(given)
+        place = {key: args.pop(key, None) for key in _PLACE if isinstance(own, Mapping) and key not in own}
+        adds = offer is not None and not offer.read_only
+        if self._late and not self._late.loaded and offer:
+            news.say("loading the model")
+        with self._session(client, _text(place, "session"), adds) as session:
+            with _at(session, _text(place, "at")) as view:
+                view._executor = _Watched(executor_of(view), news.watch)
+                outcome = view.toolset().handle({"name": name, "arguments": args}).outcome
+                where = {"session": view.name, "branch": view.head[0]}
+            return told(outcome, where, previews=client.previews, structured=client.structured)
+
+    @contextmanager
+    def _session(self, client: Client, name: str | None, adds: bool) -> Iterator[Session]:
+        """The session that a call names; looking for something makes none but the client's own."""
+        wanted, tenants = name or client.session, self._house.tenants
+        if not adds and wanted != client.session and wanted not in (known := tenants.names(client.tenant)):
+            there = ", ".join(known[:20]) or "none yet"
+            raise NotFoundError(f"there is no session {wanted[:80]!r}", hint=f"there are: {there}")
+        with tenants.session(client.tenant, wanted) as session:
+            yield session
+
+
+class _Watched(Executor):
+    """An executor that tells the events of what it runs."""
+
+    def __init__(self, executor: Executor, watch: Watch) -> None:
+        vars(self).update(vars(executor))
+        self._watch = watch
+
+    def context(self, call: Call, watch: Watch | None = None) -> Context:
+        """What the call's tool is given."""
+        return super().context(call, watch or self._watch)
+
+
+@contextmanager
+def _at(session: Session, at: str | None) -> Iterator[Session]:
+    """The session on the branch of a call; a branch that parted for it and was not used is gone again."""
+    executor = executor_of(session)
+    head = executor.store.database.get_ref("head", "HEAD")
+    before = executor.refs.branches()
+    view = placed(session, at or (head and head.target) or None)
+    branch, start = view.head
+    try:
+        yield view
+    finally:
+        if branch not in before and executor.refs.branches().get(branch) == start:
+            session.drop(branch)
+
+
+def _text(place: Mapping[str, object], name: str) -> str | None:
+    value = place.get(name)
+    if value is not None and not isinstance(value, str):
+        raise InputError(f"{name} is {str(value)[:40]!r}, not a text", hint=str(_PLACE[name]["description"]))
+    return value or None
+
+
+def _listed(offer: Offer, *, structured: bool) -> types.Tool:
+    takes, gives = dict(offer.input_schema), dict(offer.output_schema)
+    return types.Tool(
+        name=offer.name,
+        title=offer.name.replace("_", " ").capitalize(),
+        description=offer.description,
+        input_schema=_with(takes, _PLACE),
+        output_schema=_with(gives, _TOLD) if structured else None,
+        annotations=types.ToolAnnotations(
+            read_only_hint=offer.read_only,
+            idempotent_hint=offer.idempotent,
+            destructive_hint=False,  # steps are never deleted
+            open_world_hint=False,
+        ),
+    )
+
+
+def _with(schema: dict[str, object], more: Mapping[str, object]) -> dict[str, object]:
+    """A schema with more properties; one that has such a property keeps its own."""
+    own = schema.get("properties")
+    return {**schema, "properties": {**more, **(own if isinstance(own, Mapping) else {})}}
