@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sightline import bench as tree_bench
 from sightline import local
-from sightline.cli import carrying, looking
+from sightline.cli import carrying, looking, mcp_command
 from sightline.cli import convert as conversion
 from sightline.cli import demo as demo_session
 from sightline.cli import doctor as doctor_checks
@@ -41,6 +41,7 @@ app.add_typer(train_app, name="train")
 app.add_typer(eval_app, name="eval")
 app.add_typer(serving.keys_app, name="keys")
 app.command()(serving.serve)
+app.command()(mcp_command.mcp)
 app.command()(catalogue.models)
 app.command()(conversion.convert)
 for _carry in (carrying.trace, carrying.export):
