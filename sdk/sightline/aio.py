@@ -20,6 +20,9 @@ from sightline.results import Answered, Drawn, Edited, Made, Picture, Result
 from sightline.session import Box, ImageLike, Ref, RegionLike, Session
 from sightline.store.sweep import DEFAULT_AGE, Swept
 from sightline.streaming import Events, Stream, StreamEvent
+from sightline.toolset.awaited import AsyncToolset
+from sightline.toolset.budgets import Budget
+from sightline.toolset.running import Approve
 from sightline.tree.bisection import Bisection, Check
 from sightline.tree.cancelling import Cancellation
 from sightline.tree.diff import Difference
@@ -404,6 +407,39 @@ class AsyncSession:
     def stream(self) -> AsyncStream:
         """The model verbs as streams of events, to iterate over: `s.stream.generate("a star")`."""
         return AsyncStream(self._session.stream)
+
+    def toolset(
+        self,
+        *,
+        include: Sequence[str] | None = None,
+        exclude: Sequence[str] = (),
+        prefix: str = "",
+        approve: Approve | None = None,
+        budget: Budget | None = None,
+        timeout: float | None = 300.0,
+        timeouts: Mapping[str, float | None] | None = None,
+        parallel: int = 4,
+        previews: int = 512,
+    ) -> AsyncToolset:
+        """What a chatbot may call here: the toolbox and the verbs of the session, in every vendor's form.
+
+        `include` and `exclude` are names of tools (`*` stands for any letters), `prefix` stands
+        before each name. `approve` is asked before each call, `budget` limits what all calls
+        take. A call gets `timeout` seconds, or those of its tool in `timeouts`; `parallel` calls
+        of a message run at a time. Previews are at most `previews` pixels a side, 0 for none.
+        """
+        inner = self._session.toolset(
+            include=include,
+            exclude=exclude,
+            prefix=prefix,
+            approve=approve,
+            budget=budget,
+            timeout=timeout,
+            timeouts=timeouts,
+            parallel=parallel,
+            previews=previews,
+        )
+        return AsyncToolset(inner, _awaited)
 
     @property
     def name(self) -> str:

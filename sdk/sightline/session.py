@@ -26,6 +26,9 @@ from sightline.store.database import Store
 from sightline.store.opening import open_session
 from sightline.store.sweep import DEFAULT_AGE, Swept, gc
 from sightline.streaming import Stream
+from sightline.toolset.budgets import Budget, Ledger
+from sightline.toolset.running import Approve, Terms
+from sightline.toolset.toolset import Toolset, toolset
 from sightline.tree import history
 from sightline.tree.bisection import Bisection, Check, bisect
 from sightline.tree.branching import free_branch
@@ -389,6 +392,30 @@ class Session:
     def stream(self) -> Stream:
         """The model verbs as streams of events, to iterate over: `s.stream.generate("a star")`."""
         return Stream(self._executor)
+
+    def toolset(
+        self,
+        *,
+        include: Sequence[str] | None = None,
+        exclude: Sequence[str] = (),
+        prefix: str = "",
+        approve: Approve | None = None,
+        budget: Budget | None = None,
+        timeout: float | None = 300.0,
+        timeouts: Mapping[str, float | None] | None = None,
+        parallel: int = 4,
+        previews: int = 512,
+    ) -> Toolset:
+        """What a chatbot may call here: the toolbox and the verbs of the session, in every vendor's form.
+
+        `include` and `exclude` are names of tools (`*` stands for any letters), `prefix` stands
+        before each name. `approve` is asked before each call, `budget` limits what all calls
+        take. A call gets `timeout` seconds, or those of its tool in `timeouts`; `parallel` calls
+        of a message run at a time. Previews are at most `previews` pixels a side, 0 for none.
+        """
+        ledger = Ledger(Budget() if budget is None else budget)
+        terms = Terms(ledger, approve, timeout, timeouts or {}, parallel, previews)
+        return toolset(self._executor, terms, include, exclude, prefix)
 
     @property
     def name(self) -> str:

@@ -1,0 +1,86 @@
+"""What came of a call: text for the model, data for the program, small pictures, or a fault to mend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sightline.results import Result
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with one argument: where, what, and what is allowed there."""
+
+    at: str
+    what: str
+    allowed: str = ""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a call was not done, so that a model can mend it.
+
+    `code` is that of the error tree, or "over_budget", "declined", "waiting" and
+    "too_large". `near` are names like the one that is unknown, `pictures` those that exist.
+    """
+
+    code: str
+    message: str
+    hint: str = ""
+    retryable: bool = False
+    problems: tuple[Problem, ...] = ()
+    near: tuple[str, ...] = ()
+    pictures: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The fault for a model to read."""
+        lines = [f"Error ({self.code}): {self.message}"]
+        for problem in self.problems:
+            allowed = f" (allowed: {problem.allowed})" if problem.allowed else ""
+            lines.append(f"- {problem.at}: {problem.what}{allowed}" if problem.at else f"- {problem.what}")
+        lines += [f"Did you mean: {', '.join(self.near)}"] if self.near else []
+        lines += [f"Pictures of this session: {', '.join(self.pictures)}"] if self.pictures else []
+        lines += [f"What to do: {self.hint}"] if self.hint else []
+        return "\n".join(lines)
+
+    @property
+    def data(self) -> dict[str, object]:
+        """The fault for a program to read."""
+        fault: dict[str, object] = {"code": self.code, "message": self.message, "hint": self.hint}
+        fault["retryable"] = self.retryable
+        fault["problems"] = [{"at": p.at, "what": p.what, "allowed": p.allowed} for p in self.problems]
+        fault["near"], fault["pictures"] = list(self.near), list(self.pictures)
+        return {"error": fault}
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A small picture for a model to look at: what it shows, the encoded file, and its size in pixels."""
+
+    label: str
+    data: bytes = field(repr=False)
+    media_type: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a call.
+
+    `structured` has the form of the tool's output schema; of a fault it is
+    {"error": …}. `result` is the session's own, for tools that make a step.
+    """
+
+    text: str
+    structured: Mapping[str, object]
+    previews: tuple[Preview, ...] = ()
+    result: Result | None = None
+    fault: Fault | None = None
+
+    @classmethod
+    def failed(cls, fault: Fault) -> Outcome:
+        """The outcome of a call that was not done."""
+        return cls(fault.text, fault.data, fault=fault)
