@@ -69,7 +69,7 @@ class Gate:
         house = self._house
         check_host(connection, house.settings, open_to_all=house.keys.open)
         check_origin(connection, house.settings)
-        key = None if connection.url.path in FREE else key_of(connection, house.keys)
+        key = None if connection.scope["path"] in FREE else key_of(connection, house.keys)
         if key is None:
             yield
             return
