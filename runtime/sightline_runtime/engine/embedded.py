@@ -1,4 +1,8 @@
-"""The family of this project's own small models: one row at a time, plans before drawings."""
+"""The family of this project's own small models: one row at a time, plans before drawings.
+
+It answers the last line alone; after a system message "tools" it reads the whole dialogue,
+without its pictures, and writes the tool call that the last line asks for (`models/transcript.py`).
+"""
 
 import time
 from dataclasses import dataclass
@@ -13,6 +17,7 @@ from sightline_runtime.engine.served import Check, Work
 from sightline_runtime.errors import InputError
 from sightline_runtime.models import weights
 from sightline_runtime.models import words as w
+from sightline_runtime.models.transcript import transcript
 from sightline_runtime.models.words import NO_CHANGE
 from sightline_runtime.protocol import (
     DecodeRequest,
@@ -39,6 +44,8 @@ _PLAN_TEMPERATURE = 0.3
 Measured on prompts of two related things: plans that satisfy them 0.71 at 0.8, 0.77 at 0.5, 0.82 at 0.3.
 """
 _PREVIEW_SEED = 0
+_TOOLS = Message("system", ("tools",))
+"""The message that asks for tool calls."""
 _ONE_PASS = "the model draws in one pass: steps and guidance change nothing"
 _NOTHING_TO_CHANGE = "the model found nothing in the picture that the instruction would change"
 
@@ -74,8 +81,11 @@ class Embedded:
 
     def text(self, request: TextRequest) -> Work[TextResult]:
         """Answer in text, or score choices."""
-        ids, unknown = self._prompt(request.messages, w.ASSISTANT)
         picture = self._picture(request.messages, request.images)
+        if _TOOLS in request.messages:
+            (ids, unknown), picture = self._dialogue(request.messages), None
+        else:
+            ids, unknown = self._prompt(request.messages, w.ASSISTANT)
         checks.text(request)
         choices = {choice: self._words.encode(choice) for choice in request.choices}
         for choice, encoded in choices.items():
@@ -170,6 +180,22 @@ class Embedded:
 
     def _prompt(self, messages: tuple[Message, ...], header: int) -> tuple[list[int], tuple[str, ...]]:
         """Token ids of the last user turn with its role mark and the answer's header."""
+        encoded = self._last_line(messages)
+        return [w.USER, *_known(encoded), header], encoded.unknown
+
+    def _dialogue(self, messages: tuple[Message, ...]) -> tuple[list[int], tuple[str, ...]]:
+        """Token ids of the dialogue up to its last line, as far back as fits, and the header of a call."""
+        encoded = self._last_line(messages)
+        last = max(place for place, message in enumerate(messages) if message.role == "user")
+        said = [
+            (message.role, _known(self._words.encode(message.text)))
+            for message in messages[: last + 1]
+            if message != _TOOLS
+        ]
+        return transcript(said, self._info.max_prompt_tokens).ids, encoded.unknown
+
+    def _last_line(self, messages: tuple[Message, ...]) -> w.Encoded:
+        """The words of the last user turn."""
         turns = [message for message in messages if message.role == "user"]
         if not turns or not turns[-1].text.strip():
             raise InputError("the prompt is empty", hint="say what to look for or what to draw")
@@ -181,9 +207,7 @@ class Embedded:
             raise InputError(
                 f"the prompt has {len(encoded.ids)} words, the model reads {most}", hint="make it shorter"
             )
-        tools = any(message.role == "system" and message.text == "tools" for message in messages)
-        known = [index for index in encoded.ids if index != w.UNK] or encoded.ids
-        return [w.TOOLS if tools else w.USER, *known, header], encoded.unknown
+        return encoded
 
     def _picture(self, messages: tuple[Message, ...], images: tuple[Pixels, ...]) -> Pixels | None:
         """The last picture that the dialogue shows, None without one."""
@@ -280,6 +304,11 @@ class _Row:
     plan: str
     unchanged: bool
     written: int
+
+
+def _known(encoded: w.Encoded) -> list[int]:
+    """The words that the model knows; all of them if it knows none."""
+    return [index for index in encoded.ids if index != w.UNK] or encoded.ids
 
 
 def _image_tokens(seen: Tensor | None) -> int:

@@ -21,7 +21,7 @@ from sightline_runtime.protocol import Runtime
 
 _POINTS = 60
 """Points of a loss curve: means over as many equal parts of the stage."""
-_HIDDEN = {"stage", "step", "seconds", "right", "calls_right"}
+_HIDDEN = {"stage", "step", "seconds", "right", "calls_right", "dialogues_right"}
 _TABLES = {
     "generation": ("generation",),
     "questions": ("questions",),

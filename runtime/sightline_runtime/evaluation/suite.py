@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from sightline_runtime.errors import InputError
 from sightline_runtime.evaluation import world
 from sightline_runtime.evaluation.ceilings import ceilings
+from sightline_runtime.evaluation.dialogue import dialogues
 from sightline_runtime.evaluation.scores import Json, Step
 from sightline_runtime.evaluation.wide import wide
 from sightline_runtime.protocol import Runtime
@@ -20,6 +21,7 @@ PARTS: dict[str, Part] = {
     "composition": world.composition,
     "ceilings": ceilings,
     "wide": wide,
+    "dialogue": dialogues,
 }
 STANDARD = ("generation", "questions", "edits", "tool_calls", "reconstruction", "composition")
 

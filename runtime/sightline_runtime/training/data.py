@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from sightline_runtime.models import words as w
+from sightline_runtime.models.transcript import transcript
 from sightline_runtime.models.words import Words
-from sightline_runtime.world import dialogue, language, phrasing
+from sightline_runtime.world import dialogue, language, outright, phrasing
 from sightline_runtime.world.language import Edit, Question
 from sightline_runtime.world.render import render
 from sightline_runtime.world.scenes import COLORS, SHAPES, Scene, SceneSampler, Thing
@@ -53,13 +54,13 @@ def crowded(world: SceneSampler, count: int) -> list[Scene]:
 
 @dataclass(frozen=True)
 class Segment:
-    """One exchange: token ids, of which those from `answer` on are learnt.
+    """Token ids that stand by themselves, and which of them are learnt.
 
     `named` are places of tokens that name a thing of the picture, and the thing's cell.
     """
 
     ids: list[int]
-    answer: int
+    learn: list[bool]
     named: tuple[tuple[int, int], ...] = ()
 
 
@@ -80,9 +81,9 @@ class Rows:
 
 
 def _segment(words: Words, text: str, header: int, answer: str, scene: Scene | None = None) -> Segment:
-    before = [*words.ids(text), header]
+    before, after = [*words.ids(text), header], [*words.ids(answer), w.END]
     named = () if scene is None else tuple(_named(text.split(), scene))
-    return Segment([*before, *words.ids(answer), w.END], len(before), named)
+    return Segment(before + after, [False] * len(before) + [True] * len(after), named)
 
 
 def _named(text: list[str], scene: Scene) -> Iterator[tuple[int, int]]:
@@ -123,20 +124,49 @@ def _changed(world: SceneSampler, scene: Scene) -> Edit | None:
     draw = world.rng.random()
     if draw < 0.5:
         return language.edit_of(world, scene, world.choice(language.EDIT_KINDS))
-    change = phrasing.impossible(world, scene) if draw < 0.58 else phrasing.instruction_on(world, scene)
+    if draw < 0.65:
+        return _spoken_of(world, scene)
+    change = phrasing.impossible(world, scene) if draw < 0.73 else phrasing.instruction_on(world, scene)
     return change and replace(change, instruction=phrasing.politely(world, change.instruction))
+
+
+def _spoken_of(world: SceneSampler, scene: Scene) -> Edit | None:
+    """An edit as dialogues ask for it, of one or all of a group too; None where this draw does not fit."""
+    change = outright.some_change(world, scene)
+    after = change.apply(world, scene)
+    return None if after is None else Edit(change.kind, outright.said(world, change, scene), scene, after)
+
+
+def pictured(world: SceneSampler) -> Scene:
+    """A scene to look at; in one of eight some things are called alike."""
+    return outright.twins(world) if world.maybe(0.125) else world.scene()
 
 
 def prompt_segments(world: SceneSampler, words: Words, count: int) -> list[Segment]:
     """Prompts with plans that satisfy them."""
-    drawn = [phrasing.prompt(world) if world.maybe(0.5) else language.any_prompt(world) for _ in range(count)]
+    drawn = [_prompted(world) for _ in range(count)]
     return [_segment(words, text, w.PLAN, language.plan(scene)) for text, scene in drawn]
+
+
+def _prompted(world: SceneSampler) -> tuple[str, Scene]:
+    """A prompt and a scene; two related things, whose plans are learnt last, are asked for most."""
+    if world.maybe(0.25):
+        return language.prompt(world, "position")
+    return phrasing.prompt(world) if world.maybe(0.5) else language.any_prompt(world)
 
 
 def call_segments(world: SceneSampler, words: Words, count: int) -> list[Segment]:
     """Lines of dialogue with the tool calls they ask for."""
     lines = [dialogue.tool_call(world) for _ in range(count)]
     return [_segment(words, line, w.ASSISTANT, call) for line, call in lines]
+
+
+def dialogue_segment(world: SceneSampler, words: Words, most: int) -> Segment:
+    """A dialogue of four to eight turns, of which every call is learnt, as the model reads dialogues."""
+    turns = dialogue.dialogue(world, int(world.rng.integers(4, 9)))
+    said = [(role, words.ids(text)) for role, text in dialogue.script(turns)]
+    read = transcript(said, most)
+    return Segment(read.ids[1:], read.written[1:])  # the mark of the tools is the row's prefix
 
 
 def pack(prefix: Sequence[int], image_tokens: int, rows: Sequence[list[Segment]]) -> Rows:
@@ -159,7 +189,7 @@ def pack(prefix: Sequence[int], image_tokens: int, rows: Sequence[list[Segment]]
             ids[index, at:end] = torch.tensor(part.ids)
             segment[index, at:end] = number
             position[index, at:end] = torch.arange(start, start + len(part.ids))
-            learn[index, at + part.answer : end] = True
+            learn[index, at:end] = torch.tensor(part.learn)
             for place, where in part.named:
                 cell[index, at + place] = where
             at = end
@@ -204,9 +234,20 @@ def drawing(world: SceneSampler, words: Words, draws: int) -> Drawing:
 
 def editing(world: SceneSampler, words: Words, draws: int) -> Drawing:
     """An instruction (with its plan, mostly), the source and the picture after the edit."""
-    wide = world.maybe(0.3)
-    change = phrasing.instruction(world) if wide else language.edit(world, world.choice(language.EDIT_KINDS))
+    change = _edited(world)
     ids = [w.USER, *words.ids(change.instruction)]
     if world.maybe(_PLANNED):
         ids += [w.PLAN, *words.ids(language.edit_plan(change))]
     return Drawing([*ids, w.DRAW], [change.target] * draws, change.source)
+
+
+def _edited(world: SceneSampler) -> Edit:
+    draw = world.rng.random()
+    if draw < 0.15:
+        while True:
+            change = _spoken_of(world, outright.twins(world))
+            if change is not None:
+                return change
+    return (
+        phrasing.instruction(world) if draw < 0.4 else language.edit(world, world.choice(language.EDIT_KINDS))
+    )

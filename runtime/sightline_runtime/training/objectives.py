@@ -43,6 +43,7 @@ class Sizes:
     question_rows: int = 32
     questions: int = 6
     text_rows: int = 12
+    dialogues: int = 10
     prompts: int = 44
     draws: int = 4
     edits: int = 40
@@ -189,8 +190,8 @@ def _answer_loss(model: UnifiedModel, tower: TextTower, rows: data.Rows, feature
 def understanding_loss(
     model: UnifiedModel, tower: TextTower, words: Words, world: SceneSampler, sizes: Sizes
 ) -> tuple[Tensor, dict[str, float]]:
-    """The backbone: answers, descriptions, plans and tool calls, by cross-entropy."""
-    scenes = [world.scene() for _ in range(sizes.question_rows)]
+    """The backbone: answers, descriptions, plans, tool calls and dialogues, by cross-entropy."""
+    scenes = [data.pictured(world) for _ in range(sizes.question_rows)]
     pixels = data.pictures(scenes, -0.5 if world.maybe(0.15) else 0.0).to(model.feature_mean.device)
     with torch.no_grad():
         features = model.clip(pixels)
@@ -201,16 +202,22 @@ def understanding_loss(
     calls = data.pack(
         [w.TOOLS], 0, [data.call_segments(world, words, 5) for _ in range(sizes.text_rows - half)]
     )
+    most = model.config.max_prompt_tokens
+    talks = [[data.dialogue_segment(world, words, most)] for _ in range(sizes.dialogues)]
     planned = _answer_loss(model, tower, plans, None)
     called = _answer_loss(model, tower, calls, None)
+    talked = _answer_loss(model, tower, data.pack([w.TOOLS], 0, talks), None)
     loss = seen.answers + 0.3 * seen.named + 0.4 * planned.answers + 0.2 * called.answers
+    loss = loss + 0.4 * talked.answers
     return loss, {
         "answers": seen.answers.item(),
         "named": seen.named.item(),
         "plans": planned.answers.item(),
         "calls": called.answers.item(),
+        "dialogues": talked.answers.item(),
         "right": seen.right.item(),
         "calls_right": called.right.item(),
+        "dialogues_right": talked.right.item(),
     }
 
 

@@ -67,14 +67,23 @@ RECIPES = {
     "refine": Recipe(
         (
             Stage("decoder", ("decoder",), 300, 0.01, 1e-3, 0.99),
-            Stage("understanding", ("backbone", "projector", "tower"), 1000, 0.015, 1.5e-3, 0.995),
-            Stage("drawing", _DRAWING, 2000, 0.02, 2e-3, 0.998),
+            Stage("understanding", ("backbone", "projector", "tower"), 700, 0.015, 1.5e-3, 0.995),
+            Stage("drawing", _DRAWING, 1200, 0.02, 2e-3, 0.998),
         ),
         Sizes(prompts=36, edits=56),
     ),
     "gpu": Recipe(
         _stages(6000, 12000, 12000, 3000),
-        Sizes(pictures=512, codes=256, contrast=128, question_rows=96, text_rows=36, prompts=128, edits=112),
+        Sizes(
+            pictures=512,
+            codes=256,
+            contrast=128,
+            question_rows=96,
+            text_rows=36,
+            dialogues=32,
+            prompts=128,
+            edits=112,
+        ),
         "gpu",
     ),
     "tiny": Recipe(
@@ -86,6 +95,7 @@ RECIPES = {
             question_rows=4,
             questions=2,
             text_rows=3,
+            dialogues=1,
             prompts=3,
             draws=2,
             edits=2,
