@@ -16,7 +16,8 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from sightline.errors import CorruptStoreError, InputError, SightlineError
 from sightline.results import Picture, data_uri, shown_png
-from sightline.store.database import Row
+from sightline.store.database import Row, Store
+from sightline.store.opening import MAIN
 from sightline.tree.execute import Executor
 from sightline.tree.explain import status
 from sightline.tree.line import rows
@@ -35,16 +36,21 @@ _BLANK: dict[str, object] = dict.fromkeys(
 )
 
 
-def write_report(executor: Executor, path: Path) -> Path:
-    """Write the report of a session and give its path back."""
+def report_page(executor: Executor) -> str:
+    """The report of a session as HTML."""
     source = resources.files("sightline").joinpath("templates/report.html.j2").read_text()
     environment = SandboxedEnvironment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     branches = _branches(executor)
-    page = environment.from_string(source).render(
-        title=executor.store.path.name if executor.store.path else "Sightline session",
+    return environment.from_string(source).render(
+        title=_title(executor.store),
         model=_models(executor),
         branches=branches,
     )
+
+
+def write_report(executor: Executor, path: Path) -> Path:
+    """Write the report of a session and give its path back."""
+    page = report_page(executor)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page, encoding="utf-8")
@@ -53,6 +59,13 @@ def write_report(executor: Executor, path: Path) -> Path:
             f"the report cannot be written to {path}: {error.strerror}", hint="give another path"
         ) from error
     return path
+
+
+def _title(store: Store) -> str:
+    """The name of a session: its own in a store of many, else that of its folder."""
+    if store.session != MAIN:
+        return store.session
+    return store.path.name if store.path else "Sightline session"
 
 
 def _models(executor: Executor) -> str:

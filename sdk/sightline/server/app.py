@@ -11,11 +11,16 @@ from starlette.routing import Route
 import sightline
 from sightline.errors import SightlineError
 from sightline.server import problems
+from sightline.server.artifact_routes import router as artifacts
 from sightline.server.gate import Gate
 from sightline.server.health import router as health
+from sightline.server.history_routes import router as history
 from sightline.server.house import House
 from sightline.server.mcp_http import Door
 from sightline.server.problem_forms import Problem, refusals
+from sightline.server.run_routes import router as runs
+from sightline.server.session_routes import router as sessions
+from sightline.server.tool_routes import router as tools
 
 _ERRORS = refusals(404, 408, 413) | {"default": {"model": Problem, "description": "any other error"}}
 
@@ -34,7 +39,7 @@ def create_app(house: House) -> FastAPI:
     app.add_exception_handler(SightlineError, problems.on_error)
     app.add_exception_handler(RequestValidationError, problems.on_invalid)
     app.add_exception_handler(HTTPException, problems.on_http)
-    for router in (health,):
+    for router in (health, sessions, history, tools, runs, artifacts):
         app.include_router(router, responses=_ERRORS)
     app.router.routes.append(Route("/mcp", mcp))
     app.add_middleware(Gate, house=house)

@@ -8,9 +8,11 @@ from typing import cast
 
 from starlette.requests import HTTPConnection
 
+from sightline.server.idempotency import Ledger
 from sightline.server.keys import Keys
 from sightline.server.measured import Measured
 from sightline.server.metrics import Metrics
+from sightline.server.runs import Runs
 from sightline.server.settings import Settings
 from sightline.server.tenants import Tenants
 from sightline.server.work import Crew
@@ -40,6 +42,7 @@ class House:
         self.tenants = Tenants(
             data, self.runtime, toolbox=self.toolbox, most_open=self.settings.max_sessions_open
         )
+        self.runs, self.ledger = Runs(), Ledger(data / "answers.db")
 
     def close(self, patience: float | None = None) -> bool:
         """Close all sessions; the runtime stays open. Gives whether all calls ended in time.
@@ -50,6 +53,7 @@ class House:
         if not self.crew.close(patience):
             return False
         self.tenants.close()
+        self.ledger.close()
         if self._scratch is not None:
             self._scratch.cleanup()
         return True
