@@ -79,11 +79,22 @@ class TextRequest:
     With `choices` nothing is sampled: each choice is scored as the whole answer.
     `temperature` 0 is greedy; otherwise tokens are sampled with `seed`.
     `deadline` is in seconds from the call, None for no limit.
+
+    `pattern` is a regular expression, in the language of `patterns`, that the whole answer
+    matches whatever the model would say: only tokens that keep a match possible within
+    `max_tokens` are chosen from. InputError, before any compute, for a pattern that cannot
+    be read, that the model has no words for, or whose shortest match takes more tokens.
+    The answer's `confidence` is then its probability among the answers that match, chosen
+    token by token: what the pattern leaves no choice about costs nothing, and over all
+    matches it adds up to one, as the probabilities of choices do. How willingly the model
+    keeps to the form it does not tell. `finish` is "length" where the last token came
+    before the model ended the answer; the answer matches all the same.
     """
 
     messages: tuple[Message, ...]
     images: tuple[Pixels, ...] = ()
     choices: tuple[str, ...] = ()
+    pattern: str = ""
     max_tokens: int = 64
     temperature: float = 0.0
     seed: int = 0
@@ -132,7 +143,10 @@ class EmbedRequest:
 
 @dataclass(frozen=True)
 class TextResult:
-    """An answer; `confidence` is its probability, `probabilities` those of the choices."""
+    """An answer; `confidence` is its probability, `probabilities` those of the choices.
+
+    `pieces` is what each token that was written added to the text, with its log-probability.
+    """
 
     text: str
     confidence: float
@@ -140,6 +154,7 @@ class TextResult:
     finish: Literal["stop", "length"] = "stop"
     warnings: tuple[str, ...] = ()
     usage: Usage = Usage()
+    pieces: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)

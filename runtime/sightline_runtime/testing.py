@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
+from sightline_runtime.automaton import Automaton
 from sightline_runtime.errors import EngineError, InputError, SightlineError
 from sightline_runtime.protocol import (
     DecodeRequest,
@@ -84,6 +85,24 @@ def _last_turn(messages: Sequence[Message], images: Sequence[Pixels]) -> tuple[s
     return users[-1].text, _small(images[slots[-1].index]) if slots else None
 
 
+def _fitted(request: TextRequest, known: str | None) -> str:
+    """What is known, or the shortest match of the pattern if it is no match; words count as tokens."""
+    if not request.pattern:
+        return known or "unknown"
+    if request.choices:
+        raise InputError("both choices and a pattern are given", hint="give one of them")
+    automaton = Automaton(request.pattern)
+    if known is not None and automaton.matches(known):
+        return known
+    shortest = automaton.shortest_match()
+    if len(shortest.split()) > request.max_tokens:
+        raise InputError(
+            f"the shortest match of the pattern is {shortest[:60]!r}, max_tokens is {request.max_tokens}",
+            hint="raise max_tokens or shorten the pattern",
+        )
+    return shortest
+
+
 def _run(work: Callable[[Job[R]], R], *, slow: bool = False) -> Job[R]:
     """Do the work at once, or in a thread of its own where a delay is simulated."""
     job: Job[R] = Job()
@@ -120,12 +139,13 @@ class FakeRuntime:
         """Do nothing: there is nothing to free."""
 
     def generate_text(self, request: TextRequest) -> Job[TextResult]:
-        """Answer truthfully about the last picture."""
+        """Answer truthfully about the last picture; where a pattern forbids that, with its shortest match."""
         self.calls.append("generate_text")
         text, picture = _last_turn(request.messages, request.images)
         known = reader.answer(judge.read(picture), text) if picture is not None else None
         words = text.split()
         usage = Usage(len(words), 1, 64 if picture is not None else 0, 0, self.delay)
+        said = _fitted(request, known)
 
         def work(job: Job[TextResult]) -> TextResult:
             time.sleep(self.delay)
@@ -134,8 +154,9 @@ class FakeRuntime:
                 rest = len(request.choices) - 1
                 shares = {c: (0.9 if rest else 1.0) if c == right else 0.1 / rest for c in request.choices}
                 return TextResult(right, shares[right], shares, usage=usage)
-            job.emit(TextDelta(known or "unknown"))
-            return TextResult(known or "unknown", 0.9 if known else 0.1, usage=usage)
+            job.emit(TextDelta(said))
+            share = 0.9 if said == known else 0.1
+            return TextResult(said, share, usage=usage, pieces=((said, math.log(share)),))
 
         return _run(work, slow=self.delay > 0)
 
@@ -255,14 +276,20 @@ class ScriptedRuntime(FakeRuntime):
         return self._script.pop(0)
 
     def generate_text(self, request: TextRequest) -> Job[TextResult]:
-        """Say the next scripted answer."""
+        """Say the next scripted answer; EngineError if it does not match the pattern that is asked for."""
         self.calls.append("generate_text")
         text, _ = _last_turn(request.messages, request.images)
+        _fitted(request, None)
 
         def work(job: Job[TextResult]) -> TextResult:
             line = self._take(Answer, text)
             if not isinstance(line, Answer):
                 raise EngineError("the script holds a picture here")
+            if request.pattern and not Automaton(request.pattern).matches(line.text):
+                raise EngineError(
+                    f"the scripted answer {line.text!r} does not match the pattern {request.pattern[:200]!r}",
+                    hint="script what a model that keeps to the pattern could say",
+                )
             shares = {c: line.confidence if c == line.text else 0.0 for c in request.choices}
             job.emit(TextDelta(line.text))
             return TextResult(line.text, line.confidence, shares)

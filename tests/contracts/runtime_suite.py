@@ -1,5 +1,6 @@
 """What every runtime must do, whoever runs the model. A test calls each check with a runtime."""
 
+import re
 import threading
 
 import numpy as np
@@ -61,6 +62,35 @@ def check_choices(runtime: Runtime) -> None:
     assert set(result.probabilities) == {"yes", "no"}
     assert sum(result.probabilities.values()) == pytest.approx(1.0)
     assert result.text == max(result.probabilities, key=lambda choice: result.probabilities[choice])
+
+
+def check_pattern(runtime: Runtime) -> None:
+    """An answer matches the pattern it was asked for, whatever the model would say, and streams."""
+    question = ask("what color is the star ?")
+    for pattern in ("red|green", "(?:small|large) (?:red|blue) stars?", "(?:star ){2,3}(?:ring|heart)"):
+        job = runtime.generate_text(TextRequest(question, (PICTURE,), pattern=pattern, max_tokens=12))
+        said = "".join(event.text for event in job if isinstance(event, TextDelta))
+        result = job.result()
+        assert re.fullmatch(pattern, result.text), result.text
+        assert said.split() == result.text.split()
+        assert 0.0 < result.confidence <= 1.0
+        assert "".join(text for text, _ in result.pieces) == result.text
+
+
+def check_bad_pattern(runtime: Runtime) -> None:
+    """A pattern that cannot be read, cannot be matched or does not fit is refused."""
+    cases: list[dict[str, object]] = [
+        {"pattern": "(?=red)"},
+        {"pattern": "(red"},
+        {"pattern": r"[^\s\S]"},
+        {"pattern": "red", "choices": ("red", "blue")},
+        {"pattern": "(?:red ){50}red", "max_tokens": 20},
+    ]
+    for case in cases:
+        with pytest.raises(InputError) as caught:
+            runtime.generate_text(TextRequest(ask("what ?"), (PICTURE,), **case)).result()  # type: ignore[arg-type]
+        assert caught.value.hint
+    check_text(runtime)
 
 
 def check_drawing(runtime: Runtime) -> None:
@@ -159,6 +189,8 @@ CHECKS = [
     check_info,
     check_text,
     check_choices,
+    check_pattern,
+    check_bad_pattern,
     check_drawing,
     check_seeds,
     check_editing,

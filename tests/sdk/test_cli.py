@@ -171,5 +171,5 @@ def test_an_error_is_json_where_json_is_asked_for(monkeypatch, capsys, tmp_path,
 def test_every_surface_has_an_extra():
     """What a core install leaves out can be asked for by name."""
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
-    extras = {"local", "server", "studio", "train", "ray", "quantize", "postgres", "dev"}
+    extras = {"local", "server", "studio", "train", "ray", "quantize", "postgres", "grammar", "dev"}
     assert set(project["optional-dependencies"]) == extras

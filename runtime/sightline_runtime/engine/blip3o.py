@@ -19,6 +19,7 @@ from torch import Tensor
 
 from sightline_runtime.engine import checks, encoding, noise, placement, stages, writing
 from sightline_runtime.engine.fingerprint import fingerprint
+from sightline_runtime.engine.grammar import Grammars, Vocabulary
 from sightline_runtime.engine.placement import Wish
 from sightline_runtime.engine.served import Check, Work
 from sightline_runtime.errors import InputError
@@ -115,7 +116,8 @@ class Served:
         config, side = self._model.config, self._decoder.side
         self._start = self._tokens.id("[IMG]")
         self._ends = (self._tokens.id("<|im_end|>"), self._tokens.id("<|endoftext|>"))
-        abilities = {"understand", "generate", "edit"} | ({"embed"} if self._model.tower else set())
+        self._grammars = Grammars(lambda: Vocabulary(self._tokens.spelled(), self._ends))
+        abilities = {"understand", "generate", "edit", "json"} | ({"embed"} if self._model.tower else set())
         self._info = RuntimeInfo(
             fingerprint=fingerprint(
                 loaded.digest, torch.device(picked.device).type, str(picked.dtype), picked.bits
@@ -150,9 +152,11 @@ class Served:
         if not all(choices.values()):
             raise InputError("a choice is empty", hint="give every choice some text")
 
+        guide = self._grammars.guide(request.pattern, request.max_tokens)
+
         voice = writing.Voice(self._tokens.text, self._ends)
         return writing.work(
-            request, choices, lambda: _Reading.of(self._model, prompt), voice, usage=prompt.usage
+            request, choices, lambda: _Reading.of(self._model, prompt), voice, usage=prompt.usage, guide=guide
         )
 
     def features(self, request: FeatureRequest) -> Work[FeatureResult]:

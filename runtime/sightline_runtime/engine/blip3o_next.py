@@ -25,6 +25,7 @@ from torch import Tensor
 
 from sightline_runtime.engine import checks, encoding, next_stages, placement, stages, writing
 from sightline_runtime.engine.fingerprint import fingerprint
+from sightline_runtime.engine.grammar import Grammars, Vocabulary
 from sightline_runtime.engine.next_features import Layout, Told
 from sightline_runtime.engine.next_prompts import Prompt, Prompts
 from sightline_runtime.engine.next_stages import Reading
@@ -73,6 +74,7 @@ class Served:
         self._codes = None if self._model.tatok is None else self._model.tatok.bottleneck.codes()
         self._layout = Layout(config.tokens + 1, config.qwen.hidden_size, self._model.latents)
         self._prompts = Prompts(config, self._tokens)
+        self._grammars = Grammars(self._vocabulary)
         seeing = {"understand", "edit", "embed"} if self._model.tatok else set()
         self._info = RuntimeInfo(
             fingerprint=fingerprint(
@@ -82,7 +84,7 @@ class Served:
             family="blip3o-next",
             device=picked.device,
             dtype=str(picked.dtype).removeprefix("torch."),
-            capabilities=frozenset({"generate"} | seeing),
+            capabilities=frozenset({"generate", "json"} | seeing),
             image_size=(side, side),
             feature_shape=self._layout.shape,
             max_prompt_tokens=self._prompts.limit,
@@ -107,8 +109,12 @@ class Served:
         if not all(choices.values()):
             raise InputError("a choice is empty", hint="give every choice some text")
 
+        guide = self._grammars.guide(request.pattern, request.max_tokens)
+
         voice = writing.Voice(self._tokens.text, self._prompts.ends)
-        return writing.work(request, choices, lambda: self._read(prompt, shown), voice, usage=prompt.usage)
+        return writing.work(
+            request, choices, lambda: self._read(prompt, shown), voice, usage=prompt.usage, guide=guide
+        )
 
     def features(self, request: FeatureRequest) -> Work[FeatureResult]:
         """Write the tokens of a picture for each seed; the features are the states that go with them."""
@@ -168,6 +174,12 @@ class Served:
             return self._layout.pack(Told(_array(states), STEPS, GUIDANCE))
 
         return encoding.work(request.images, encode, tokens=self._model.config.tokens)
+
+    def _vocabulary(self) -> Vocabulary:
+        """The words of the backbone, without the marks and tokens of pictures."""
+        marks = set(self._model.config.marks.ids)
+        spelled = self._tokens.spelled()
+        return Vocabulary([b"" if i in marks else word for i, word in enumerate(spelled)], self._prompts.ends)
 
     # --- looking -----------------------------------------------------------------------------
 

@@ -9,11 +9,13 @@ from sightline_runtime.protocol import DecodeRequest, ImageSlot, Message, Pixels
 
 
 def text(request: TextRequest) -> None:
-    """Refuse limits and temperatures that no answer can have."""
+    """Refuse limits, temperatures and forms that no answer can have."""
     if request.max_tokens < 1:
         raise InputError(f"max_tokens is {request.max_tokens}", hint="ask for at least one token")
     if not (math.isfinite(request.temperature) and request.temperature >= 0):
         raise InputError(f"temperature is {request.temperature}", hint="use 0 or more")
+    if request.choices and request.pattern:
+        raise InputError("both choices and a pattern are given", hint="give one of them")
 
 
 def sampling(steps: int, guidance: float, count: int) -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from sightline_runtime.engine import checks, encoding, stages, writing
+from sightline_runtime.engine.grammar import Grammars, Vocabulary
 from sightline_runtime.engine.served import Check, Work
 from sightline_runtime.errors import InputError
 from sightline_runtime.models import weights
@@ -57,6 +58,7 @@ class Embedded:
         self._model, self._words, fingerprint = weights.load(folder, device)
         config = self._model.config
         self._device = device
+        self._grammars = Grammars(self._vocabulary)
         side = config.clip.image_size
         self._info = RuntimeInfo(
             fingerprint=fingerprint,
@@ -103,6 +105,7 @@ class Embedded:
             reading,
             writing.Voice(self._words.decode, (w.END,)),
             usage=Usage(len(ids), image_tokens=seen),
+            guide=self._grammars.guide(request.pattern, request.max_tokens),
             warnings=_warnings(unknown),
         )
 
@@ -175,6 +178,12 @@ class Embedded:
             return encoded
 
         return encoding.work(request.images, encode, tokens=self._info.feature_shape[0])
+
+    def _vocabulary(self) -> Vocabulary:
+        """The words, each with the blank before it."""
+        words = enumerate(self._words.vocabulary())
+        spelled = [f" {word}".encode() if index >= len(w.SPECIAL) else b"" for index, word in words]
+        return Vocabulary(spelled, (w.END,), lead=" ")
 
     # --- prompts and pictures ----------------------------------------------------------------
 

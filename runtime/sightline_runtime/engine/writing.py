@@ -9,12 +9,13 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 import torch
 from torch import Tensor
 
 from sightline_runtime.engine import noise
+from sightline_runtime.engine.grammar import Guide
 from sightline_runtime.engine.served import Check, Work
 from sightline_runtime.protocol import Job, TextDelta, TextRequest, TextResult, Usage
 
@@ -48,24 +49,29 @@ def write(
     limit: int,
     choose: Callable[[Tensor, int], int],
     tick: Callable[[list[int]], None],
-) -> tuple[list[int], float, bool]:
-    """Write until an end token: tokens, their total log-probability, and whether it ended.
+    guide: Guide | None = None,
+) -> tuple[list[int], list[float], bool]:
+    """Write until an end token: tokens, log-probabilities of all that was chosen, and whether it ended.
 
-    `choose` picks a token from scores (v,) at a place; `tick` gets the tokens so far.
+    `choose` picks a token from scores (v,) at a place; `tick` gets the tokens so far. With a
+    `guide` the scores are those of the tokens that it allows, and nothing more to write is an end.
     """
-    tokens: list[int] = []
-    total = 0.0
+    tokens, logs = list[int](), list[float]()
     for place in range(limit):
-        scores = reading.scores
+        scores = reading.scores if guide is None else guide.masked(reading.scores, limit - place)
         token = choose(scores, place)
-        total += float(scores[token])
+        logs.append(float(scores[token]))
         if token in ends:
-            return tokens, total, True
+            return tokens, logs, True
         tokens.append(token)
+        if guide is not None:
+            guide.advance(token)
         tick(tokens)
+        if guide is not None and guide.done:
+            return tokens, logs, True
         if place + 1 < limit:  # nobody asks what would come after the last one
             reading.advance(token)
-    return tokens, total, False
+    return tokens, logs, False
 
 
 def choice(temperature: float, seed: int) -> Callable[[Tensor, int], int]:
@@ -98,31 +104,39 @@ def answer(
     voice: Voice,
     *,
     usage: Usage,
+    guide: Guide | None = None,
 ) -> TextResult:
     """Read a prompt and write the answer as a stream; `usage` is what the prompt cost."""
     started = time.monotonic()
+    added: list[str] = []
     said = ""
 
-    def tick(tokens: list[int]) -> None:
+    def add(text: str) -> None:
         nonlocal said
-        check()
-        text = voice.text(tokens)
-        if len(text) > len(said) and not text.endswith("�"):  # half a character waits for the rest
-            job.emit(TextDelta(text[len(said) :]))
+        added.append(text[len(said) :])
+        if added[-1]:
+            job.emit(TextDelta(added[-1]))
             said = text
 
-    tokens, total, ended = write(
+    def tick(tokens: list[int]) -> None:
+        check()
+        text = voice.text(tokens)
+        add(said if text.endswith("�") else text)  # half a character waits for the rest
+
+    tokens, logs, ended = write(
         reading(),
         voice.ends,
         limit=request.max_tokens,
         choose=choice(request.temperature, request.seed),
         tick=tick,
+        guide=guide,
     )
-    text = voice.text(tokens)
-    if len(text) > len(said):
-        job.emit(TextDelta(text[len(said) :]))
+    add(voice.text(tokens))
+    *whole, rest = added
+    pieces = tuple(zip([*whole[:-1], whole[-1] + rest] if whole else (), logs, strict=False))
     cost = usage + Usage(completion_tokens=len(tokens), seconds=time.monotonic() - started)
-    return TextResult(text, math.exp(total), {}, "stop" if ended else "length", (), cost)
+    finish: Literal["stop", "length"] = "stop" if ended else "length"
+    return TextResult(said, math.exp(sum(logs)), {}, finish, (), cost, pieces)
 
 
 def choose(
@@ -156,6 +170,7 @@ def work(
     voice: Voice,
     *,
     usage: Usage,
+    guide: Guide | None = None,
     warnings: tuple[str, ...] = (),
 ) -> Work[TextResult]:
     """The work of a checked request: score the choices if there are any, else write the answer."""
@@ -164,7 +179,7 @@ def work(
         if choices:
             result = choose(check, choices, reading, voice.ends[0], usage=usage)
         else:
-            result = answer(job, check, request, reading, voice, usage=usage)
+            result = answer(job, check, request, reading, voice, usage=usage, guide=guide)
         return replace(result, warnings=warnings)
 
     return run

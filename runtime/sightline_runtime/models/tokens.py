@@ -8,6 +8,16 @@ from tokenizers import Tokenizer
 from sightline_runtime.errors import InputError, ModelError
 
 
+def _bytes() -> dict[str, int]:
+    """The character by which byte-level tokenizers write each byte (GPT-2), and the byte."""
+    shown = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    hidden = [byte for byte in range(256) if byte not in shown]
+    return {chr(byte): byte for byte in shown} | {chr(256 + n): byte for n, byte in enumerate(hidden)}
+
+
+_BYTES = _bytes()
+
+
 class Tokens:
     """A byte-level tokenizer and its control tokens."""
 
@@ -53,6 +63,18 @@ class Tokens:
         raise ModelError(
             f"the tokenizer has no token {' or '.join(names)}", hint="use the tokenizer of the release"
         )
+
+    def spelled(self) -> list[bytes]:
+        """Every token as bytes, in the order of ids; those that stand for no text are empty."""
+        added = self._tokenizer.get_added_tokens_decoder()
+        named = {i: name for name, i in self._tokenizer.get_vocab(with_added_tokens=True).items()}
+        tokens = [b""] * (max(named, default=-1) + 1)
+        for index, name in named.items():
+            if index not in added:
+                tokens[index] = bytes(_BYTES[char] for char in name if char in _BYTES)
+            elif not added[index].special:
+                tokens[index] = added[index].content.encode()
+        return tokens
 
     def text(self, ids: Sequence[int]) -> str:
         """The text of ids, control tokens left out; a character cut in half is U+FFFD."""
