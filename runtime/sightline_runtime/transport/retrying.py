@@ -24,24 +24,31 @@ def attempts(tries: int, *, within: float | None, repeatable: bool) -> AsyncRetr
     """
 
     def passes(error: BaseException) -> bool:
-        if not isinstance(error, Transient) or (error.sent and not repeatable):
-            return False
-        return error.after is None or error.after <= PATIENCE
+        return isinstance(error, Transient) and (repeatable or not error.sent) and bearable(error)
 
     stop: stop_base = stop_after_attempt(tries)
     if within is not None:
         stop = stop | stop_before_delay(within)
-    return AsyncRetrying(retry=retry_if_exception(passes), wait=pause, stop=stop, reraise=True)
+    return AsyncRetrying(retry=retry_if_exception(passes), wait=_pause, stop=stop, reraise=True)
 
 
-def pause(state: RetryCallState) -> float:
+def _pause(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    return pause(error, state.attempt_number)
+
+
+def bearable(failure: Transient) -> bool:
+    """Whether the server wants to be left alone for no longer than anybody waits."""
+    return failure.after is None or failure.after <= PATIENCE
+
+
+def pause(failure: BaseException | None, attempt: int) -> float:
     """Seconds before the next attempt: what the server asked for, and a random part on top.
 
     Full jitter: clients that failed together do not come back together.
     """
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.after if isinstance(error, Transient) else None
-    return (asked or 0.0) + backoff(state.attempt_number)
+    asked = failure.after if isinstance(failure, Transient) else None
+    return (asked or 0.0) + backoff(attempt)
 
 
 def backoff(attempt: int) -> float:

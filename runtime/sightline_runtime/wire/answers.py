@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Literal, TypeVar
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from sightline_runtime.errors import EngineError
@@ -146,8 +147,11 @@ def arrays_of(answer: Named) -> tuple[str, ...]:
 def result_of(answer: Named, arrays: Mapping[str, Array]) -> FeatureResult | PixelResult | EmbedResult:
     """The result of an answer whose arrays are all at hand."""
     told = {name: getattr(answer, name) for name in type(answer).model_fields}
-    for field in {"features", "images"} & told.keys():
-        told[field] = tuple(arrays[key] for key in told[field])
+    for field, kind in (("features", np.float32), ("images", np.uint8)):
+        if field in told:
+            told[field] = tuple(arrays[key] for key in told[field])
+            if any(array.dtype != kind for array in told[field]):
+                raise _strange()
     if isinstance(answer, FeaturesAnswer):
         return FeatureResult(**told)
     return PixelResult(**told) if isinstance(answer, PixelsAnswer) else EmbedResult(**told)

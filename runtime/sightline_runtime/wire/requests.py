@@ -63,6 +63,7 @@ class TextForm(Form):
     messages: Turns
     images: Arrays = ()
     choices: Annotated[tuple[str, ...], Field(max_length=_MANY)] = ()
+    pattern: str = ""
     max_tokens: int = 64
     temperature: float = 0.0
     seed: int = 0

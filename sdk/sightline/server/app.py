@@ -19,6 +19,7 @@ from sightline.server.house import House
 from sightline.server.mcp_http import Door
 from sightline.server.problem_forms import Problem, refusals
 from sightline.server.run_routes import router as runs
+from sightline.server.runtime_routes import router as runtime
 from sightline.server.session_routes import router as sessions
 from sightline.server.tool_routes import router as tools
 
@@ -39,7 +40,7 @@ def create_app(house: House) -> FastAPI:
     app.add_exception_handler(SightlineError, problems.on_error)
     app.add_exception_handler(RequestValidationError, problems.on_invalid)
     app.add_exception_handler(HTTPException, problems.on_http)
-    for router in (health, sessions, history, tools, runs, artifacts):
+    for router in (health, sessions, history, tools, runs, artifacts, runtime):
         app.include_router(router, responses=_ERRORS)
     app.router.routes.append(Route("/mcp", mcp))
     app.add_middleware(Gate, house=house)
