@@ -27,6 +27,8 @@ _TABLES = {
     "questions": ("questions",),
     "edits": ("edits",),
     "tool calls": ("tool_calls",),
+    "calls in dialogues": ("dialogue", "calls"),
+    "group edits": ("dialogue", "group_edits"),
     "plans for prompts": ("ceilings", "prompt_plans"),
     "plans for edits": ("ceilings", "edit_plans"),
     "drawing from true plans": ("ceilings", "drawing_from_true_plans"),
@@ -91,6 +93,7 @@ def pooled(files: Sequence[Path]) -> dict[str, Any]:
         "means": {name: round(fmean(row.score for row in rows), 4) for name, rows in tables.items() if rows},
         "calibration_error": round(fmean(sure), 4),
         "reconstruction": asdict(_pooled("reconstruction", _parts(found, "reconstruction"))),
+        "dialogues": asdict(_pooled("whole dialogues", _parts(found, "dialogue", "whole"))),
         "composition": _composition(_parts(found, "composition")),
         "absent": _absent(_parts(found, "wide", "absent")),
     }
