@@ -78,7 +78,7 @@ def allowed(schema: Mapping[str, object]) -> str:
 
 def _allowed(schema: Mapping[str, object]) -> str:
     if is_picture(schema):
-        return f"a picture ({NAMED['description']})"
+        return str(NAMED["description"])
     values = schema.get("enum", [schema["const"]] if "const" in schema else None)
     if isinstance(values, list):
         return "one of " + ", ".join(map(_written, values))

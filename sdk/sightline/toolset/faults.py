@@ -74,7 +74,7 @@ def _problem(error: Mapping[str, object], schema: Mapping[str, object]) -> Probl
     path = tuple(place) if isinstance(place, tuple) else ()
     inner = context.get("error") if isinstance(context, Mapping) else None
     if isinstance(inner, SightlineError):
-        return Problem(".".join(map(str, path)), inner.message, inner.hint)
+        return Problem(".".join(map(str, path)), inner.message, hint=inner.hint)
     kind, given = str(error.get("type")), repr(error.get("input"))[:80]
     what = _PHRASES.get(kind) or f"{error.get('msg')}; it was {given}"
     known = at(schema, path)

@@ -122,14 +122,12 @@ def _check_names(offer: Offer, args: Mapping[str, object]) -> None:
 def _with_pictures(executor: Executor, offer: Offer, args: Mapping[str, object]) -> Mapping[str, object]:
     """The arguments with pictures for their names."""
     found: dict[str, Picture] = {}
-    wrong: list[tuple[Problem, SightlineError, object]] = []
+    wrong: dict[str, InputError] = {}
     for place, name in pictures_in(dict(args), offer.input_schema):
         try:
             found[place] = named(executor, name)
         except InputError as error:
-            path = tuple(int(part) if part.isdigit() else part for part in place.split("."))
-            problem = Problem(place, error.message, allowed(at(offer.input_schema, path)))
-            wrong.append((problem, error, name))
+            wrong[place] = error
     if wrong:
         raise RefusedError(_unknown(executor, offer, wrong))
     bound = _bound_fields(offer.source)
@@ -138,18 +136,21 @@ def _with_pictures(executor: Executor, offer: Offer, args: Mapping[str, object])
     return whole if isinstance(whole, Mapping) else {}
 
 
-def _unknown(executor: Executor, offer: Offer, wrong: list[tuple[Problem, SightlineError, object]]) -> Fault:
+def _unknown(executor: Executor, offer: Offer, wrong: Mapping[str, InputError]) -> Fault:
     there = existing(executor)
-    alike = tuple(dict.fromkeys(found for _, _, name in wrong for found in near(name, there)))
-    absent = any(isinstance(error, NotFoundError) for _, error, _ in wrong)
-    hint = (
-        "name one of these pictures, or last"
-        if there
-        else "the session has no picture yet: generate one first"
+    absent = any(isinstance(error, NotFoundError) for error in wrong.values())
+    hint = "name one of these pictures" if there else "the session has no picture yet: generate one first"
+    message = f"the arguments of {offer.name} name no picture of this session"
+    problems = tuple(
+        Problem(place, error.message, _allowed_at(offer, place)) for place, error in list(wrong.items())[:10]
     )
-    message = f"{offer.name} was given no picture that is here"
-    problems = tuple(problem for problem, _, _ in wrong[:10])
-    return Fault("not_found" if absent else "bad_input", message, hint, False, problems, alike, there)
+    code = "not_found" if absent else "bad_input"
+    return Fault(code, message, hint, problems=problems, pictures=there)
+
+
+def _allowed_at(offer: Offer, place: str) -> str:
+    path = tuple(int(part) if part.isdigit() else part for part in place.split("."))
+    return allowed(at(offer.input_schema, path))
 
 
 def _bound_fields(source: Tool | Verb) -> set[str]:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from sightline.results import Result
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with one argument: where, what, and what is allowed there."""
+    """What is wrong with one argument: where, what, what is allowed there, and what to do."""
 
     at: str
     what: str
     allowed: str = ""
+    hint: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.at}: " if self.at else ""
+        more = [f"allowed: {self.allowed}"] if self.allowed else []
+        more += [self.hint] if self.hint else []
+        return f"- {where}{self.what}" + (f" ({'; '.join(more)})" if more else "")
 
 
 @dataclass(frozen=True)
@@ -36,10 +43,7 @@ class Fault:
     @property
     def text(self) -> str:
         """The fault for a model to read."""
-        lines = [f"Error ({self.code}): {self.message}"]
-        for problem in self.problems:
-            allowed = f" (allowed: {problem.allowed})" if problem.allowed else ""
-            lines.append(f"- {problem.at}: {problem.what}{allowed}" if problem.at else f"- {problem.what}")
+        lines = [f"Error ({self.code}): {self.message}", *map(str, self.problems)]
         lines += [f"Did you mean: {', '.join(self.near)}"] if self.near else []
         lines += [f"Pictures of this session: {', '.join(self.pictures)}"] if self.pictures else []
         lines += [f"What to do: {self.hint}"] if self.hint else []
@@ -50,7 +54,7 @@ class Fault:
         """The fault for a program to read."""
         fault: dict[str, object] = {"code": self.code, "message": self.message, "hint": self.hint}
         fault["retryable"] = self.retryable
-        fault["problems"] = [{"at": p.at, "what": p.what, "allowed": p.allowed} for p in self.problems]
+        fault["problems"] = [asdict(problem) for problem in self.problems]
         fault["near"], fault["pictures"] = list(self.near), list(self.pictures)
         return {"error": fault}
 

@@ -105,9 +105,18 @@ def _rest(structured: Mapping[str, object]) -> Iterator[str]:
         if name in ("step", "usage", "warnings") or _is_picture(value):
             continue
         empty = value is None or (isinstance(value, Sequence | Mapping) and not any(value))
-        written = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        written = value if isinstance(value, str) else json.dumps(_rounded(value), ensure_ascii=False)
         if not empty and (name == "text" or len(written) <= _SHORT):
             yield f"{name}: {written}"
+
+
+def _rounded(value: object) -> object:
+    """A value to read: numbers of few digits."""
+    if isinstance(value, float):
+        return round(value, 4)
+    if isinstance(value, Mapping):
+        return {name: _rounded(each) for name, each in value.items()}
+    return [_rounded(each) for each in value] if isinstance(value, list) else value
 
 
 def _is_picture(value: object) -> bool:
