@@ -58,9 +58,9 @@ class Wanted:
         return f"sightline-{image.pixels[:12]}.{ending}"
 
 
-@router.api_route(
+@router.head("/{digest}", include_in_schema=False)
+@router.get(
     "/{digest}",
-    methods=["GET", "HEAD"],
     summary="Get a picture",
     response_class=Response,
     responses={**_FILE, **refusals(404, 416)},

@@ -82,7 +82,7 @@ class Run:
     def fail(self, error: SightlineError) -> None:
         """End with an error, unless there is an outcome."""
         state: State = "cancelled" if isinstance(error, CancelledError) else "failed"
-        self._end(state, json.dumps(body_of(error)), error=error)
+        self._end(state, _line(body_of(error)), error=error)
 
     def is_over(self, offset: int) -> bool:
         """Whether nothing comes after an offset any more; InputError for one that never was."""
@@ -137,7 +137,7 @@ class Run:
             self.ended.set()
 
     def _tell(self, name: str, instead_of: str, data: dict[str, object]) -> None:
-        self._log.add(name, json.dumps(data), instead_of=instead_of or None)
+        self._log.add(name, _line(data), instead_of=instead_of or None)
 
 
 class Runs:
@@ -175,3 +175,8 @@ class Runs:
         old = [run for run in ended if run.ended_at is not None and now - run.ended_at > _KEPT]
         for run in [*old, *own[: max(0, len(own) - _MOST_ENDED + 1)]]:
             self.discard(run)
+
+
+def _line(data: object) -> str:
+    """Data as one line of JSON."""
+    return json.dumps(data, separators=(",", ":"))

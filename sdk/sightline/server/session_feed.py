@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from sightline.errors import InputError, NotFoundError
+from sightline.server.event_log import PING
 from sightline.server.event_stream import frame
 from sightline.server.placing import executor_of
 from sightline.server.showing import step_info
@@ -20,8 +21,8 @@ from sightline.server.tenants import Tenants
 from sightline.tree.steps import Step
 
 _OFFSET = re.compile(r"([0-9]{1,18})-([0-9a-f]{8})")
-_LOOK, _PING = 0.25, 15.0
-"""Seconds between two looks at the log, and of silence until a ping."""
+_LOOK = 0.25
+"""Seconds between two looks at the log."""
 _AT_ONCE = 100
 
 
@@ -76,7 +77,7 @@ class Feed:
                 continue
             if not follow:
                 break
-            if time.monotonic() - silent_since > _PING:
+            if time.monotonic() - silent_since > PING:
                 silent_since = time.monotonic()
                 yield None
             await asyncio.sleep(_LOOK)
