@@ -21,6 +21,7 @@ from sightline.server.mcp_results import told
 from sightline.server.placing import executor_of, placed
 from sightline.session import Session
 from sightline.toolset.offers import Offer, offers
+from sightline.toolset.previews import EDGE
 from sightline.tree.context import Context, Watch
 from sightline.tree.execute import Call, Executor
 
@@ -73,7 +74,10 @@ class Tools:
         with self._session(client, _text(place, "session"), adds) as session:
             with _at(session, _text(place, "at")) as view:
                 view._executor = _Watched(executor_of(view), news.watch)
-                outcome = view.toolset().handle({"name": name, "arguments": args}).outcome
+                tools = view.toolset(
+                    timeout=self._house.settings.call_timeout, previews=EDGE if client.previews else 0
+                )
+                outcome = tools.handle({"name": name, "arguments": args}).outcome
                 where = {"session": view.name, "branch": view.head[0]}
             return told(outcome, where, previews=client.previews, structured=client.structured)
 
@@ -118,7 +122,7 @@ def _at(session: Session, at: str | None) -> Iterator[Session]:
 def _text(place: Mapping[str, object], name: str) -> str | None:
     value = place.get(name)
     if value is not None and not isinstance(value, str):
-        raise InputError(f"{name} is {str(value)[:40]!r}, not a text", hint=str(_PLACE[name]["description"]))
+        raise InputError(f"{name} is {repr(value)[:40]}, not a text", hint=str(_PLACE[name]["description"]))
     return value or None
 
 
