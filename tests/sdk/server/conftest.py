@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 
@@ -43,6 +44,38 @@ def keyed(serve, tmp_path):
     with serve(keys=Keys(file=file)) as (address, house):
         add.file, add.first = file, first
         yield address, house, add
+
+
+@pytest.fixture(scope="session")
+def crowd(tmp_path_factory):
+    """One server for many tests: (address, house, fake, new); new() gives a tenant's name and headers."""
+    from sightline.server.house import House
+    from sightline.server.keys import ApiKey, Keys, digest_of
+    from sightline.server.serving import running
+    from sightline.server.settings import Settings
+    from sightline_runtime.testing import FakeRuntime
+
+    names = [f"tenant{number}" for number in range(200)]
+    keys = Keys([ApiKey(name, name, digest_of(f"key of {name}")) for name in names])
+    fake = FakeRuntime()
+    house = House(fake, Settings(data=tmp_path_factory.mktemp("crowd") / "data"), keys=keys)
+
+    def new():
+        name = names.pop()
+        return name, {"authorization": f"Bearer key of {name}"}
+
+    with running(house) as address:
+        yield address, house, fake, new
+    house.close()
+
+
+@pytest.fixture
+def tenant(crowd):
+    """The name of a tenant of `crowd` that nobody used, and a client with its key: (name, client)."""
+    address, _, _, new = crowd
+    name, headers = new()
+    with httpx.Client(base_url=address, headers=headers, timeout=10) as client:
+        yield name, client
 
 
 @pytest.fixture

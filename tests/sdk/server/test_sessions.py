@@ -13,12 +13,16 @@ from sightline_runtime.testing import FakeRuntime, colored
 
 
 @pytest.fixture
-def client(served):
-    """A client of a server that has the session `cats`."""
-    address, _ = served
-    with httpx.Client(base_url=address, timeout=10) as opened:
-        assert opened.post("/v1/sessions", json={"name": "cats", "seed": 7}).status_code == 201
-        yield opened
+def client(tenant):
+    """A client of a tenant that has the session `cats`."""
+    assert tenant[1].post("/v1/sessions", json={"name": "cats", "seed": 7}).status_code == 201
+    return tenant[1]
+
+
+@pytest.fixture
+def fake(crowd):
+    """The runtime behind the server."""
+    return crowd[2]
 
 
 def call(client, tool, arguments, **more):
@@ -118,7 +122,9 @@ def test_what_is_not_there_is_told(client):
 def test_a_seed_is_for_what_draws(client):
     """A seed, as a number or as digits, gives the same picture; a tool that draws nothing takes none."""
     one = call(client, "generate", {"prompt": "a star"}, seed=2**62 + 1)["step"]
-    assert call(client, "generate", {"prompt": "a star"}, seed=str(2**62 + 1))["step"]["seeds"] == one["seeds"]
+    assert (
+        call(client, "generate", {"prompt": "a star"}, seed=str(2**62 + 1))["step"]["seeds"] == one["seeds"]
+    )
     crop = {"arguments": {"image": "img1", "box": [0, 0, 1, 1]}, "seed": 1}
     refused(client.post("/v1/sessions/cats/tools/crop", json=crop), 400, "bad_input")
 
@@ -154,20 +160,23 @@ def test_a_stale_client_is_told_both_heads(client, fake):
     assert client.get("/v1/sessions/cats").json()["head"]["step"] == second
 
 
-def test_two_clients_share_a_branch(served, client):
+def test_two_clients_share_a_branch(crowd, tenant, client):
     """Parallel calls of two clients on one branch all end on it, one after the other; the store is whole."""
-    address, house = served
+    address, house = crowd[:2]
 
     def draw(number):
         return call(clients[number % 2], "generate", {"prompt": f"a red circle number {number}"}, at="main")
 
-    with httpx.Client(base_url=address, timeout=10) as second, ThreadPoolExecutor(8) as pool:
+    with (
+        httpx.Client(base_url=address, headers=client.headers, timeout=10) as second,
+        ThreadPoolExecutor(8) as pool,
+    ):
         clients = (client, second)
         made = {answer["step"]["id"] for answer in pool.map(draw, range(16))}
     line = [step["id"] for step in client.get("/v1/sessions/cats/log").json()["steps"]]
     assert set(line) == made
     assert len(line) == 16
-    with house.tenants.session("local", "cats") as session:
+    with house.tenants.session(tenant[0], "cats") as session:
         assert session.verify_store().problems == ()
 
 
@@ -247,11 +256,11 @@ def test_what_is_no_picture_is_refused(serve):
         assert client.get("/v1/sessions/cats").json()["counts"]["steps"] == 1
 
 
-def test_tenants_do_not_see_each_other(keyed):
+def test_tenants_do_not_see_each_other(crowd):
     """Sessions of one name in two tenants are two sessions, and what one holds is not there for the other."""
-    address, _, add = keyed
+    address, _, _, new = crowd
+    alice, bob = new()[1], new()[1]
     with httpx.Client(base_url=address, timeout=10) as client:
-        alice, bob = add.first, add("bob")
         for who in (alice, bob):
             client.post("/v1/sessions", json={"name": "cats"}, headers=who)
         path, body = "/v1/sessions/cats/tools/generate", {"arguments": {"prompt": "a red circle"}}
@@ -264,4 +273,10 @@ def test_tenants_do_not_see_each_other(keyed):
         refused(client.get(f"/v1/runs/{made.headers['x-run-id']}", headers=bob), 404, "not_found")
         assert client.get("/v1/sessions/cats", headers=bob).json()["counts"]["steps"] == 0
         refused(client.get("/v1/sessions/cats"), 401, "unauthorized")
-        refused(client.get("/v1/sessions", headers=add("carol", scopes=["chat"])), 403, "forbidden")
+
+
+def test_a_key_needs_the_scope(keyed):
+    """A key for other things opens no session."""
+    address, _, add = keyed
+    answer = httpx.get(f"{address}/v1/sessions", headers=add("carol", scopes=["chat"]), timeout=10)
+    refused(answer, 403, "forbidden")
