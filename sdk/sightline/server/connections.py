@@ -32,6 +32,7 @@ class Connection(H11Protocol):
 
     def __init__(self, settings: Settings, **given: Any) -> None:
         super().__init__(**given)
+        self.access_log = False  # uvicorn's holds paths and queries
         self._settings = settings
         self._awaited: Literal["head", "rest"] | None = None
         self._late: asyncio.TimerHandle | None = None

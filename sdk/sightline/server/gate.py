@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sightline.errors import EngineError, SightlineError
+from sightline.errors import EngineError, SightlineError, TooLargeError
 from sightline.server.access import key_of
 from sightline.server.answering import Answer
 from sightline.server.bodies import Body
@@ -50,6 +50,7 @@ class Gate:
         request_id = _request_id(connection)
         answer = Answer(scope, send, request_id)
         try:
+            _check_head(scope, self._house.settings.max_headers)
             with self._entered(connection):
                 answer.body = Body(receive, connection.headers, self._house.settings)
                 await self._app(scope, answer.body.receive, answer.send)
@@ -83,6 +84,13 @@ class Gate:
 
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+def _check_head(scope: Scope, most: int) -> None:
+    """Refuse a head that came in one piece; one that comes in several is ended while it is read."""
+    size = len(scope.get("raw_path", b"")) + len(scope["query_string"])
+    if size + sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > most:
+        raise TooLargeError(f"the head of the request is larger than {most:,} bytes", hint="send less in it")
 
 
 def _request_id(connection: HTTPConnection) -> str:
