@@ -115,3 +115,9 @@ def thing(phrase: str) -> Thing | None:
 def listed(text: str) -> list[str]:
     """The parts of a list: 'a , b and c'."""
     return [part.strip() for part in re.split(r"\s*(?:,| and |;| with )\s*", text) if part.strip()]
+
+
+def instructions(text: str) -> list[str]:
+    """The instructions of a text, in order: parted by 'then', 'and then', ';' or a full stop."""
+    parts = re.split(r"\s*(?:[,;.]?\s*(?:and )?\bthen\b|[;.])\s*", text)
+    return [part.strip(" ,.") for part in parts if part.strip(" ,.")] or [text.strip()]

@@ -1,0 +1,98 @@
+"""Goals and outcomes: what is wanted, and what came of it, with the evidence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sightline.errors import InputError
+from sightline.reasoning import phrases
+from sightline.reasoning.desk import Thought
+from sightline.reasoning.verify import Verdict
+from sightline.results import Picture, data_uri, shown_png
+from sightline.toolset.budgets import Spent
+
+Stop = Literal["done", "budget", "rounds", "refused"]
+
+_QUESTION = re.compile(
+    r"^(what|which|who|where|when|why|how|is|are|was|were|would|could|will|do|does|did|can|if|after|suppose)\b"
+)
+_REQUEST = re.compile(r"^(can|could|would|will) you\b")
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is wanted: an answer about pictures, a changed picture, or a new one."""
+
+    text: str
+    pictures: tuple[Picture, ...] = ()
+    choices: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.text.strip():
+            raise InputError("the goal is empty", hint="say what you want")
+
+    @property
+    def kind(self) -> Literal["draw", "edit", "answer"]:
+        """A question wants an answer; else pictures are to be changed, and without any one is drawn."""
+        text = phrases.plain(self.text)
+        asked = self.text.strip().endswith("?") or bool(_QUESTION.match(text))
+        if self.choices or (asked and not _REQUEST.match(text)):
+            return "answer"
+        return "edit" if self.pictures else "draw"
+
+    @property
+    def source(self) -> Picture:
+        """The picture that it is about: the last one."""
+        if not self.pictures:
+            raise InputError(f"{self.text!r} is about a picture", hint="give one with images=")
+        return self.pictures[-1]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a goal.
+
+    `answer` or `image`, or both; `confidence` 0 … 1; `verdict` if it was checked;
+    `thoughts` is the chain in order, its pictures among it; `branch` holds every step that
+    was taken, `steps` their ids; `stopped` says whether it was done or what ran out.
+    """
+
+    goal: str
+    answer: str | None
+    image: Picture | None
+    confidence: float
+    verdict: Verdict | None
+    thoughts: tuple[Thought, ...]
+    branch: str
+    steps: tuple[str, ...]
+    spent: Spent
+    stopped: Stop
+    why: str
+
+    @property
+    def evidence(self) -> Sequence[Picture]:
+        """The pictures of the chain."""
+        return [thought.picture for thought in self.thoughts if thought.picture is not None]
+
+    def __str__(self) -> str:
+        chain = [f"  {number}. {thought}" for number, thought in enumerate(self.thoughts, 1)]
+        found = self.answer or (self.image.alias or "a picture" if self.image else "nothing")
+        return "\n".join([self.goal, *chain, f"  → {found} (p={self.confidence:.2f}, {self.stopped})"])
+
+    def _repr_html_(self) -> str:
+        rows = [f"<li>{_escape(str(thought))}{_shown(thought.picture)}</li>" for thought in self.thoughts]
+        found = _escape(self.answer or "") + _shown(self.image)
+        return f"<b>{_escape(self.goal)}</b><ol>{''.join(rows)}</ol>→ {found} p={self.confidence:.2f}"
+
+
+def _shown(picture: Picture | None) -> str:
+    if picture is None:
+        return ""
+    return f'<br><img src="{data_uri(shown_png(picture.numpy(), 96))}" style="image-rendering:pixelated">'
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,56 @@
+"""BestOf: several tries, the judge's favourite."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sightline.errors import InputError
+from sightline.reasoning.desk import Candidate, Desk
+from sightline.reasoning.outcome import Goal
+from sightline.reasoning.strategies.direct import Direct
+from sightline.reasoning.strategies.strategy import Strategy
+
+
+@dataclass(frozen=True)
+class BestOf:
+    """At most `n` tries with other seeds; stops at the first that is surely right (`enough`).
+
+    `early=False` always makes all n. With `screen="draft"` pictures are drawn as drafts,
+    judged, and only the best is drawn at full quality.
+    """
+
+    n: int = 4
+    strategy: Strategy = field(default_factory=lambda: Direct(check=True))
+    enough: float = 0.9
+    early: bool = True
+    screen: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.n <= 64:
+            raise InputError(f"n is {self.n}", hint="use 1 to 64 tries")
+        if self.screen not in (None, "draft"):
+            raise InputError(f"screen is {self.screen!r}", hint="use draft, or leave it out")
+
+    def pursue(self, goal: Goal, desk: Desk) -> Candidate:
+        """Try, and keep the best."""
+        if self.screen == "draft" and goal.kind != "answer":
+            return self._screened(goal, desk)
+        found: list[Candidate] = []
+        for number in range(self.n):
+            found.append(self.strategy.pursue(goal, desk.varied(number)))
+            if self.early and found[-1].score >= self.enough:
+                break
+        return max(found, key=lambda candidate: candidate.score)
+
+    def _screened(self, goal: Goal, desk: Desk) -> Candidate:
+        """Judge drafts of n pictures drawn at once; finish the best."""
+        before = goal.source if goal.kind == "edit" else None
+        if before is None:
+            drafts = desk.generate(goal.text, n=self.n, draft=True)
+        else:
+            drafts = desk.edit(before, goal.text, n=self.n, draft=True)
+        judged = [(desk.verify(picture, goal.text, before=before), picture) for picture in drafts.images]
+        verdict, best = max(judged, key=lambda pair: pair[0].probability)
+        desk.offer(Candidate(picture=best, score=verdict.probability / 2, verdict=verdict))
+        finished = desk.promote(best).image
+        return desk.offer(Candidate(picture=finished, score=verdict.probability, verdict=verdict))
