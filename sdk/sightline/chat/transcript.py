@@ -22,7 +22,7 @@ _WORDS = 12
 
 @dataclass
 class Transcript:
-    """The messages of a dialogue; `names` are its pictures in order, `trail` those looked at, now the last."""
+    """The messages of a dialogue; `names` are its pictures in order, `trail` those looked at, in order."""
 
     messages: list[Message] = field(default_factory=list)
     names: list[str] = field(default_factory=list)

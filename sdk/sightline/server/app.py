@@ -17,6 +17,9 @@ from sightline.server.health import router as health
 from sightline.server.history_routes import router as history
 from sightline.server.house import House
 from sightline.server.mcp_http import Door
+from sightline.server.openai_chat import router as openai_chat
+from sightline.server.openai_images import router as openai_images
+from sightline.server.openai_models import router as openai_models
 from sightline.server.problem_forms import Problem, refusals
 from sightline.server.run_routes import router as runs
 from sightline.server.runtime_routes import router as runtime
@@ -40,7 +43,8 @@ def create_app(house: House) -> FastAPI:
     app.add_exception_handler(SightlineError, problems.on_error)
     app.add_exception_handler(RequestValidationError, problems.on_invalid)
     app.add_exception_handler(HTTPException, problems.on_http)
-    for router in (health, sessions, history, tools, runs, artifacts, runtime):
+    native = (health, sessions, history, tools, runs, artifacts, runtime)
+    for router in (*native, openai_images, openai_chat, openai_models):
         app.include_router(router, responses=_ERRORS)
     app.router.routes.append(Route("/mcp", mcp))
     app.add_middleware(Gate, house=house)
