@@ -276,7 +276,8 @@ class Automaton:
         row = [DEAD] * 256
         for block, found in blocks:
             state = self._number(frozenset(found))
-            for byte in range(256):
-                if block >> byte & 1:
-                    row[byte] = state
+            while block and state != DEAD:
+                lowest = block & -block
+                row[lowest.bit_length() - 1] = state
+                block ^= lowest
         return tuple(row)

@@ -286,7 +286,8 @@ class _Parser:
         braced = self._take("{")
         end = self._text.find("}", self._at, self._at + 9) if braced else self._at + digits
         code = self._text[self._at : max(end, self._at)]
-        if not code or set(code) - set("0123456789abcdefABCDEF") or int(code, 16) > _LAST:
+        whole = bool(code) and (braced or len(code) == digits)
+        if not whole or set(code) - set("0123456789abcdefABCDEF") or int(code, 16) > _LAST:
             self._wrong("an escape that is no character")
         self._at = end + braced
         return chr(int(code, 16))

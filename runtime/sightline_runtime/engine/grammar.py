@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from sightline_runtime.automaton import DEAD, MAX_STATES, Automaton
+from sightline_runtime.engine.matching import LARGE, Matcher, Matchers
 from sightline_runtime.errors import InputError
 from sightline_runtime.patterns import Either, literal, parse
 from sightline_runtime.patterns import Sequence as Parts
@@ -155,6 +156,16 @@ class Grammar:
         self._walks.move_to_end(state)
         return found
 
+    def allowed(self, state: int, left: int) -> Ids:
+        """The tokens that can still be followed by a whole match, with `left` tokens to write."""
+        ids, ends = self.walk(state)
+        return ids[self.within(ends, left - 1)]
+
+    def continues(self, state: int) -> bool:
+        """Whether any token may follow."""
+        possible = any(self.automaton.row(state))  # to any state but the dead one, which is 0
+        return possible and (self.vocabulary.spells or bool(len(self.walk(state)[0])))
+
     def within(self, states: Ids, left: int) -> npt.NDArray[np.bool_]:
         """Of which states a match can be reached with so many tokens."""
         if not self.vocabulary.spells:
@@ -258,24 +269,24 @@ class Grammar:
 
 
 class Guide:
-    """One answer on its way through a grammar."""
+    """One answer on its way through a grammar; a `matcher` tells the tokens sooner while there is room."""
 
-    def __init__(self, grammar: Grammar) -> None:
-        self._grammar, self._state = grammar, grammar.start
+    def __init__(self, grammar: Grammar, matcher: Matcher | None = None) -> None:
+        self._grammar, self._matcher, self._state = grammar, matcher, grammar.start
 
     @property
     def done(self) -> bool:
         """Whether what was written matches and nothing more can be added."""
-        grammar = self._grammar
-        with grammar.lock:
-            return grammar.automaton.accepts(self._state) and not len(grammar.walk(self._state)[0])
+        with self._grammar.lock:
+            return self._grammar.automaton.accepts(self._state) and not self._grammar.continues(self._state)
 
     def allowed(self, left: int) -> Ids:
         """The tokens that can still be followed by a whole match, with `left` tokens to write."""
         grammar = self._grammar
+        if left <= grammar.automaton.widest:
+            self._matcher = None  # it knows nothing of what is left
         with grammar.lock:
-            ids, ends = grammar.walk(self._state)
-            kept = ids[grammar.within(ends, left - 1)]
+            kept = self._matcher.allowed() if self._matcher else grammar.allowed(self._state, left)
             accepts = grammar.automaton.accepts(self._state)
         return np.concatenate([kept, grammar.vocabulary.ends]) if accepts else kept
 
@@ -283,15 +294,16 @@ class Guide:
         """Log-probabilities (v,) among the allowed tokens alone, whatever a model's scores (v,) are."""
         ids = torch.from_numpy(self.allowed(left)).to(scores.device, torch.int64)
         told = scores[ids].double().nan_to_num(-1e30, 1e30, -1e30).log_softmax(-1)
-        return torch.full(scores.shape, -torch.inf, dtype=told.dtype, device=told.device).index_put(
-            (ids,), told
-        )
+        masked = torch.full(scores.shape, -torch.inf, dtype=told.dtype, device=told.device)
+        return masked.index_put((ids,), told)
 
     def advance(self, token: int) -> None:
         """Go on after a token."""
         grammar = self._grammar
         with grammar.lock:
             self._state = grammar.automaton.read(self._state, grammar.vocabulary.tokens[token])
+        if self._matcher:
+            self._matcher.advance(token)
 
 
 class Grammars:
@@ -299,24 +311,31 @@ class Grammars:
 
     def __init__(self, vocabulary: Callable[[], Vocabulary]) -> None:
         self._make, self._lock = vocabulary, threading.Lock()
-        self._vocabulary: Vocabulary | None = None
         self._kept: OrderedDict[str, Grammar] = OrderedDict()
 
     def guide(self, pattern: str, limit: int) -> Guide | None:
         """A guide to an answer of at most `limit` tokens; None without a pattern. See `Grammar.check`."""
         if not pattern:
             return None
-        grammar = self._grammar(pattern)
+        with self._lock:
+            grammar = self._grammar(pattern)
         grammar.check(limit)
-        return Guide(grammar)
+        return Guide(grammar, self._matchers.matcher(pattern) if self._matchers else None)
+
+    @cached_property
+    def _vocabulary(self) -> Vocabulary:
+        return self._make()
+
+    @cached_property
+    def _matchers(self) -> Matchers | None:
+        vocabulary = self._vocabulary
+        worth = vocabulary.spells and len(vocabulary.tokens) >= LARGE and Matchers.installed()
+        return Matchers(vocabulary.tokens, int(vocabulary.ends[0])) if worth else None
 
     def _grammar(self, pattern: str) -> Grammar:
-        with self._lock:
-            if self._vocabulary is None:
-                self._vocabulary = self._make()
-            if pattern not in self._kept or self._kept[pattern].worn:
-                self._kept[pattern] = Grammar(pattern, self._vocabulary)
-            self._kept.move_to_end(pattern)
-            while len(self._kept) > _KEPT_GRAMMARS:
-                self._kept.popitem(last=False)
-            return self._kept[pattern]
+        if pattern not in self._kept or self._kept[pattern].worn:
+            self._kept[pattern] = Grammar(pattern, self._vocabulary)
+        self._kept.move_to_end(pattern)
+        while len(self._kept) > _KEPT_GRAMMARS:
+            self._kept.popitem(last=False)
+        return self._kept[pattern]
