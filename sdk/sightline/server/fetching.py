@@ -216,7 +216,8 @@ class _Pinned(http.client.HTTPConnection):
 def _asked(target: _Target, settings: Settings, network: Network, ends: float) -> bytes | str:
     """What a place answers: the bytes, or where it sends us on.
 
-    A timer ends it, because a place that sends a byte a second never runs into a socket's timeout.
+    A timer ends it, because a place that sends a byte a second never runs into a socket's timeout;
+    what is read by then looks whole where no length was told, so the clock decides.
     """
     patience = max(0.001, ends - time.monotonic())
     connection = _Pinned(target, network, patience)
@@ -224,18 +225,18 @@ def _asked(target: _Target, settings: Settings, network: Network, ends: float) -
     watch.daemon = True
     watch.start()
     try:
-        return _answered(connection, target, settings)
-    except SightlineError:
-        raise
-    except (OSError, http.client.HTTPException, ValueError):
-        if time.monotonic() >= ends:
-            raise DeadlineError(
-                "the picture's place does not answer in time", hint="send the picture as a data: URI"
-            ) from None
-        raise EngineError("the picture's place does not answer", hint="check the URL") from None
+        found = _answered(connection, target, settings)
+        if time.monotonic() < ends:
+            return found
+    except (SightlineError, OSError, http.client.HTTPException, ValueError) as error:
+        if time.monotonic() < ends:
+            if isinstance(error, SightlineError):
+                raise
+            raise EngineError("the picture's place does not answer", hint="check the URL") from None
     finally:
         watch.cancel()
         connection.close()
+    raise DeadlineError("the picture's place does not answer in time", hint="send the picture as a data: URI")
 
 
 def _answered(connection: _Pinned, target: _Target, settings: Settings) -> bytes | str:
