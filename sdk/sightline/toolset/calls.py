@@ -63,10 +63,10 @@ def read_calls(message: object) -> list[ToolCall]:
 
 def decoded(arguments: object) -> dict[str, object]:
     """The arguments as data; InputError for what is no plain, finite JSON object of modest size."""
-    if arguments is None:
-        return {}
     if isinstance(arguments, str):
         arguments = _parsed(arguments)
+    if arguments is None:  # what some models send to a tool that needs none
+        return {}
     _check(arguments)
     if not isinstance(arguments, Mapping):
         raise InputError(
@@ -207,4 +207,4 @@ def _too_deep() -> InputError:
 
 def _kind(value: object) -> str:
     names = {str: "a text", list: "a list", bool: "true or false", int: "a number", float: "a number"}
-    return "null" if value is None else names.get(type(value), type(value).__name__)
+    return names.get(type(value), type(value).__name__)
