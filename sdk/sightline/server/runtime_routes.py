@@ -108,7 +108,7 @@ async def get_array(request: Request, digest: Name, caller: May) -> Response:
     return Response(body, media_type=media, headers=headers)
 
 
-@router.put("/jobs/{job}", response_class=EventStream, responses=_EVENTS)
+@router.put("/jobs/{job}", response_class=EventStream, status_code=200, responses=_EVENTS)
 async def start_job(request: Request, job: UUID, form: JobForm, caller: May) -> Response:
     """Start a job, unless it was started before, and stream its events from the first.
 
@@ -122,7 +122,7 @@ async def start_job(request: Request, job: UUID, form: JobForm, caller: May) -> 
         return JSONResponse(problems.body_of(error) | {"missing": error.missing}, problems.status_of(error))
 
 
-@router.get("/jobs/{job}/events", response_class=EventStream, responses=_EVENTS)
+@router.get("/jobs/{job}/events", response_class=EventStream, status_code=200, responses=_EVENTS)
 async def follow_job(
     request: Request,
     job: UUID,
