@@ -93,7 +93,7 @@ class Session:
         toolbox: Toolbox | None = None,
         files: bool = True,
     ) -> None:
-        if runtime is not None and not isinstance(runtime, Runtime):
+        if runtime is not None and not _is_runtime(runtime):
             raise InputError(f"{runtime!r} is not a runtime", hint="give what sightline.load returns")
         start = None if seed is None else checked_seed(seed)
         self._store: Store = open_session(path, store, objects)
@@ -472,3 +472,8 @@ class Session:
         importing.fill(self._store, archive)
         before = self._executor
         self._executor = Executor(self._store, before.runtime, before.toolbox, seed=None)
+
+
+def _is_runtime(value: object) -> bool:
+    """Whether a value has all parts of a runtime; reading `info`, as isinstance does, might load a model."""
+    return all(hasattr(type(value), name) for name in vars(Runtime) if not name.startswith("_"))

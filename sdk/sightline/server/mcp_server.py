@@ -73,7 +73,8 @@ class _Handlers:
     async def _list_tools(
         self, context: Context, _: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
-        tools = self._tools.listed(self._client(context))
+        client = self._client(context)
+        tools = await self._done(lambda: self._tools.listed(client))
         return types.ListToolsResult(tools=tools, ttl_ms=_KEPT, cache_scope="private")
 
     async def _call_tool(self, context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:

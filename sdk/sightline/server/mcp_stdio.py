@@ -13,9 +13,7 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
 from sightline.server.house import House
@@ -43,19 +41,19 @@ async def _until_the_end(runtime: Late, data: Path | None, client: Client) -> No
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, ended.set)
     house = House(runtime, Settings(data=data))
-    serving = asyncio.create_task(_serve(create_mcp(house, lambda _: client, late=runtime)))
+    serving = asyncio.create_task(_serve(house, client, runtime))
     serving.add_done_callback(lambda _: ended.set())
     await ended.wait()
     serving.cancel()  # what runs is told to stop; the read of standard input cannot be, and is not waited for
-    await asyncio.sleep(0)
-    if house.close(_GRACE):
+    if await asyncio.to_thread(house.close, _GRACE):
         runtime.close()
     with suppress(OSError, ValueError):
         sys.stderr.flush()
     os._exit(0)  # no thread, and nothing that was printed and not yet written, can hinder it
 
 
-async def _serve(server: Server[dict[str, Any]]) -> None:
+async def _serve(house: House, client: Client, runtime: Late) -> None:
     async with stdio_server() as (reading, writing):
-        sys.stdout = sys.stderr
+        sys.stdout = sys.stderr  # before any tool of somebody else is imported
+        server = create_mcp(house, lambda _: client, late=runtime)
         await server.run(reading, writing, server.create_initialization_options())

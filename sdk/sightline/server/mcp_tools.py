@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import mcp_types as types
 
@@ -54,10 +55,14 @@ class Tools:
 
     def __init__(self, house: House, late: Late | None = None) -> None:
         self._house, self._late = house, late
-        self._offers = {offer.name: offer for offer in offers(house.toolbox)}
+
+    @cached_property
+    def _offers(self) -> dict[str, Offer]:
+        """What is offered, by name; imports the tools of others, which may take its time."""
+        return {offer.name: offer for offer in offers(self._house.toolbox)}
 
     def listed(self, client: Client) -> list[types.Tool]:
-        """The tools as the protocol lists them."""
+        """The tools as the protocol lists them, blocking."""
         return [_listed(offer, structured=client.structured) for offer in self._offers.values()]
 
     def call(
