@@ -124,10 +124,10 @@ def _sent(request: Request, data: bytes, media: str, headers: dict[str, str]) ->
     """The file, or the one range of it that was asked for (RFC 9110, section 14); others give all."""
     asked = request.headers.get("range", "")
     same = request.headers.get("if-range", headers["etag"]) == headers["etag"]
-    found = _RANGE.fullmatch(asked) if same and request.method == "GET" else None
-    if found is None or not (found[1] or found[2]):
+    span = _span(asked, len(data)) if same and request.method == "GET" else None
+    if span is None:
         return _answer(request, data, 200, media, headers)
-    first, end = _span(found[1], found[2], len(data))
+    first, end = span
     if first >= end:
         refused = InputError(f"the file has {len(data)} bytes", hint="ask for a range inside of it")
         response = response_of(refused, 416)
@@ -137,12 +137,17 @@ def _sent(request: Request, data: bytes, media: str, headers: dict[str, str]) ->
     return _answer(request, data[first:end], 206, media, told)
 
 
-def _span(first: str, last: str, size: int) -> tuple[int, int]:
-    """The beginning of a range, and the byte after its end; the last bytes if it has no beginning."""
-    if not first:
-        return max(0, size - int(last)), size
-    end = size if not last else min(size, int(last) + 1)
-    return int(first), end
+def _span(asked: str, size: int) -> tuple[int, int] | None:
+    """The beginning of a range and the byte after its end; None for what is not one range."""
+    found = _RANGE.fullmatch(asked)
+    if found is None or not (found[1] or found[2]):
+        return None
+    if not found[1]:
+        return max(0, size - int(found[2])), size
+    first = int(found[1])
+    if not found[2]:
+        return first, size
+    return None if int(found[2]) < first else (first, min(size, int(found[2]) + 1))
 
 
 def _answer(request: Request, data: bytes, status: int, media: str, headers: dict[str, str]) -> Response:
