@@ -145,12 +145,12 @@ class Desk:
         if seed is not None and not isinstance(seed, int):
             raise InputError(f"seed is {seed!r}", hint="give a whole number")
         if seed is None and self.path:
-            seed = self._seed()
+            seed = self.seed()
         made = self.call(tool, own, seed)
         self.think(why, made)
         return made
 
-    def _seed(self) -> int:
+    def seed(self) -> int:
         """Another seed for every path, the same each time a session of this seed runs."""
         told = f"{self.executor.seed}/{self.path}".encode()
         return int.from_bytes(hashlib.sha256(told).digest()[:6])
