@@ -52,6 +52,13 @@ def test_over_a_folder(tmp_path, embedded):
     assert computed == 0
 
 
+def test_openai_client():
+    """The official client draws, asks, has a tool called, edits and asks again."""
+    before, call, after = load("openai_client").main()
+    assert (before, after) == ("blue", "red")
+    assert call == {"image": "last", "instruction": "make the star red"}
+
+
 def test_no_example_is_forgotten():
     """Each file of the folder has a test here."""
     tested = Path(__file__).read_text()
