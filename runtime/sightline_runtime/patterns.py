@@ -19,7 +19,7 @@ from sightline_runtime.errors import InputError
 
 MAX_LENGTH = 100_000
 """Characters of a pattern."""
-MAX_LETTERS = 500_000
+MAX_LETTERS = 50_000_000
 """Character classes of a pattern, those of repeats counted as often as they may occur."""
 _MAX_DEPTH = 50
 _MAX_REPEAT = 10_000
