@@ -1,5 +1,6 @@
 """Every example runs."""
 
+import asyncio
 import importlib.util
 from pathlib import Path
 
@@ -57,6 +58,34 @@ def test_openai_client():
     before, call, after = load("openai_client").main()
     assert (before, after) == ("blue", "red")
     assert call == {"image": "last", "instruction": "make the star red"}
+
+
+def test_http_sessions(tmp_path):
+    """One client on two branches of a server: each answers for itself, and a request sent twice is one step."""
+    red, green, tools = load("http_sessions").main(tmp_path)
+    assert (red, green) == ("red", "green")
+    assert tools == ["understand", "edit", "generate"]
+    with Image.open(tmp_path / "green.png") as picture:
+        assert picture.size == (64, 64)
+
+
+def test_mcp_clients(tmp_path):
+    """The official client starts the server, works in a session that it names, and fetches a picture."""
+    answer, left = asyncio.run(load("mcp_clients").main(tmp_path))
+    assert answer == "green"
+    assert left == ["generate"]
+    with Image.open(tmp_path / "green.png") as picture:
+        assert picture.size == (64, 64)
+
+
+def test_pydantic_ai_mcp(tmp_path):
+    """An agent of pydantic-ai draws, edits and asks over MCP."""
+    assert asyncio.run(load("pydantic_ai_mcp").main(tmp_path)) == "The circle is now green."
+
+
+def test_smolagents_mcp(tmp_path):
+    """An agent of smolagents draws, edits and asks over MCP."""
+    assert "text: green" in load("smolagents_mcp").main(tmp_path)
 
 
 def test_no_example_is_forgotten():
