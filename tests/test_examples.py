@@ -61,7 +61,7 @@ def test_openai_client():
 
 
 def test_http_sessions(tmp_path):
-    """One client on two branches of a server: each answers for itself, and a request sent twice is one step."""
+    """One client on two branches of a server: each answers for itself, and what is sent twice is one step."""
     red, green, tools = load("http_sessions").main(tmp_path)
     assert (red, green) == ("red", "green")
     assert tools == ["understand", "edit", "generate"]
