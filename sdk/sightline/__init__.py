@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from sightline.session import Session
     from sightline.store.sweep import Swept
     from sightline.streaming import Done
+    from sightline.toolset.budgets import Budget
+    from sightline.toolset.toolset import Toolset
     from sightline.tree.bisection import Bisection
     from sightline.tree.diff import Difference
     from sightline.tree.drift import Drift
@@ -91,6 +93,8 @@ _PLACES = {
     "sightline.results": ("Answered", "Cache", "Drawn", "Edited", "Made", "Picture", "Result"),
     "sightline.session": ("Session",),
     "sightline.streaming": ("Done",),
+    "sightline.toolset.budgets": ("Budget",),
+    "sightline.toolset.toolset": ("Toolset",),
     "sightline.tree.bisection": ("Bisection",),
     "sightline.tree.diff": ("Difference",),
     "sightline.tree.drift": ("Drift",),
@@ -121,6 +125,7 @@ __all__ = [
     "Answered",
     "AsyncSession",
     "Bisection",
+    "Budget",
     "BusyError",
     "Cache",
     "CancelledError",
@@ -171,6 +176,7 @@ __all__ = [
     "Tool",
     "ToolContext",
     "Toolbox",
+    "Toolset",
     "UnauthorizedError",
     "View",
     "Workflow",
