@@ -15,7 +15,7 @@ from sightline.results import Answered
 from sightline.server.access import Caller
 from sightline.server.house import House
 from sightline.server.openai_dialogue import Asked
-from sightline.server.openai_pictures import Given, check_model, pixels_of
+from sightline.server.openai_pictures import Given, Shown, check_model, looked_up
 from sightline.server.openai_stops import Cut, Stopped
 from sightline.server.placing import executor_of, placed
 from sightline.session import Session
@@ -56,11 +56,11 @@ class Desk:
         check_model(self.house, form.model)
         with self.house.tenants.session(self.caller.tenant, form.session) as session:
             view = placed(session, form.branch)
-            read = pixels_of(self.house, executor_of(view), list(self.given))
+            shown = looked_up(self.house, self.caller.tenant, view, self.given)
             self._check_shown()
             if self.asked.only_looks:
-                return self._looked(view, read[0], tell)
-            return self._said(view, tuple(map(on_white, read)), tell)
+                return self._looked(view, shown[0], tell)
+            return self._said(view, tuple(on_white(each.pixels) for each in shown), tell)
 
     def _check_shown(self) -> None:
         most = self.house.runtime.info.max_images
@@ -73,12 +73,12 @@ class Desk:
 
     # --- a step of the session ---------------------------------------------------------------
 
-    def _looked(self, view: Session, pixels: Pixels, tell: Tell) -> Answer:
+    def _looked(self, view: Session, shown: Shown, tell: Tell) -> Answer:
         """Ask about a picture as a step that is kept, and found again."""
-        name = next((name for name in self.given if isinstance(name, str)), None)
         limit = self.asked.most_tokens or MOST_TOKENS
         question, choices = self.asked.turns[-1].text, self.asked.choices
-        args = {"image": name or pixels, "question": question, "max_tokens": limit, "choices": choices}
+        image = shown.pixels if shown.ref is None else shown.ref
+        args = {"image": image, "question": question, "max_tokens": limit, "choices": choices}
         result = cast(Answered, executor_of(view).run("understand", args, watch=_pieces(tell)))
         written = result.usage.get("completion_tokens", 0)
         noted = {

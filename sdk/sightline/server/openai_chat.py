@@ -23,6 +23,7 @@ from sightline.server.openai_dialogue import REFUSED, asked
 from sightline.server.openai_extras import unheeded
 from sightline.server.openai_forms import ChatForm
 from sightline.server.openai_pictures import given
+from sightline.server.openai_shown import ANSWER
 from sightline.server.openai_stream import data, streamed
 from sightline.server.work import run, told
 from sightline_runtime.protocol import RuntimeInfo
@@ -32,7 +33,7 @@ router = APIRouter(tags=["openai"])
 Chat = Annotated[Caller, Depends(needs("chat"))]
 
 
-@router.post("/v1/chat/completions", summary="Go on with a dialogue", response_model=None)
+@router.post("/v1/chat/completions", summary="Go on with a dialogue", response_model=None, responses=ANSWER)
 async def completions(request: Request, form: ChatForm, caller: Chat) -> Response:
     """Answer the last message of a dialogue about pictures, or call one of the tools that it offers.
 

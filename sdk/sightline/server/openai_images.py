@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, cast
 
@@ -23,6 +23,7 @@ from sightline.server.house import House, house_of
 from sightline.server.openai_extras import unheeded
 from sightline.server.openai_forms import EditForm, GenerationForm, Painted
 from sightline.server.openai_pictures import check_model, check_sizes, encoded, region_of
+from sightline.server.openai_shown import PICTURES
 from sightline.server.openai_stream import data, streamed
 from sightline.server.pictures import read_upload
 from sightline.server.placing import executor_of, placed
@@ -63,7 +64,7 @@ class _Order:
     tool: str
     form: Painted
     args: Mapping[str, object]
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
 
     def drawn(self, watch: Watch | None = None) -> dict[str, object]:
         """Draw, as a step of the caller's session, and give the answer; blocking."""
@@ -155,7 +156,9 @@ class _Order:
         tell(self.completed(self.drawn(watch)))
 
 
-@router.post("/v1/images/generations", summary="Draw pictures of a prompt", response_model=None)
+@router.post(
+    "/v1/images/generations", summary="Draw pictures of a prompt", response_model=None, responses=PICTURES
+)
 async def generations(request: Request, form: GenerationForm, caller: Images) -> Response:
     """Draw pictures of a prompt, each a step's output that can be named, edited and asked about.
 
@@ -167,7 +170,13 @@ async def generations(request: Request, form: GenerationForm, caller: Images) ->
     return await _served(request, order)
 
 
-@router.post("/v1/images/edits", summary="Change a picture", response_model=None, openapi_extra=_multipart())
+@router.post(
+    "/v1/images/edits",
+    summary="Change a picture",
+    response_model=None,
+    responses=PICTURES,
+    openapi_extra=_multipart(),
+)
 async def edits(request: Request, caller: Images) -> Response:
     """Change a picture as a prompt says: a multipart form with `image`, perhaps a `mask`, and the fields.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image as PILImage
@@ -14,19 +16,37 @@ from sightline.server.fetching import picture_from
 from sightline.server.house import House
 from sightline.server.openai_forms import OutputFormat
 from sightline.server.pictures import read_upload
-from sightline.tree.execute import Executor
+from sightline.server.placing import executor_of
+from sightline.session import Session
 from sightline.tree.naming import names_picture
-from sightline_tools.image import PixelArray
+from sightline_tools.image import Image, PixelArray
 from sightline_tools.vision import on_white
 
 MOST = 16
 """Pictures of one request; the pixels of all together are limited as those of one upload."""
 
-Given = bytes | str
-"""A picture that came in: a file, or its name in a session."""
-
-_LINK = re.compile(r"sightline://[^/?#]{1,64}/images/(?:([0-9a-f]{64})|(img[1-9][0-9]{0,8}))")
+_LINK = re.compile(r"sightline://([^/?#]{1,64})/images/(?:([0-9a-f]{64})|(img[1-9][0-9]{0,8}))")
 _ARTIFACT = re.compile(r"(?:https?://[^/?#]{1,255})?/v1/artifacts/([0-9a-f]{64})(?:\?.*)?")
+
+
+@dataclass(frozen=True)
+class Named:
+    """A picture by its name, in the session of the request or in another one of the caller."""
+
+    name: str
+    session: str | None = None
+
+
+Given = bytes | Named
+"""A picture that came in: a file, or a name."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The pixels (height, width, 3 or 4) of a picture, and its value if it is kept already."""
+
+    pixels: PixelArray
+    ref: Image | None = None
 
 
 def encoded(pixels: PixelArray, form: OutputFormat, quality: int | None) -> str:
@@ -44,31 +64,36 @@ def encoded(pixels: PixelArray, form: OutputFormat, quality: int | None) -> str:
 
 async def given(house: House, url: str) -> Given:
     """What an `image_url` stands for: its name if it is one of ours, else its bytes."""
-    found = _LINK.fullmatch(url) or _ARTIFACT.fullmatch(url)
-    if found:
-        return found[2] if found.re is _LINK and found[2] else f"sha256:{found[1]}"
-    return url if names_picture(url) else await picture_from(house, url)
+    if found := _LINK.fullmatch(url):
+        return Named(found[3] or f"sha256:{found[2]}", found[1])
+    if found := _ARTIFACT.fullmatch(url):
+        return Named(f"sha256:{found[1]}")
+    return Named(url) if names_picture(url) else await picture_from(house, url)
 
 
-def pixels_of(house: House, executor: Executor, pictures: list[Given]) -> list[PixelArray]:
-    """The pixels of pictures; NotFoundError for a name that the session does not know."""
-    if len(pictures) > MOST:
-        raise InputError(f"{len(pictures)} pictures were sent, this server takes {MOST}", hint="send fewer")
-    read: list[PixelArray] = []
+def looked_up(house: House, tenant: str, session: Session, pictures: Sequence[Given]) -> list[Shown]:
+    """Read pictures; NotFoundError for a name that the caller's sessions do not know, or bad ones' errors."""
+    found: list[Shown] = []
     for picture in pictures:
-        read.append(_read(house, executor, picture))
-        if sum(pixels.shape[0] * pixels.shape[1] for pixels in read) > house.settings.max_pixels:
+        if isinstance(picture, bytes):
+            found.append(Shown(read_upload(house.settings, picture)))
+        elif picture.session in (None, session.name):
+            found.append(_named(session, picture.name))
+        else:
+            with house.tenants.session(tenant, picture.session or "", create=False) as other:
+                found.append(_named(other, picture.name))
+        if sum(each.pixels.shape[0] * each.pixels.shape[1] for each in found) > house.settings.max_pixels:
             raise TooLargeError(
                 f"the pictures have more than {house.settings.max_pixels:,} pixels together",
                 hint="send fewer",
             )
-    return read
+    return found
 
 
-def _read(house: House, executor: Executor, picture: Given) -> PixelArray:
-    if isinstance(picture, bytes):
-        return read_upload(house.settings, picture)
-    return executor.pictures.load(executor.pictures.named(picture))
+def _named(session: Session, name: str) -> Shown:
+    pictures = executor_of(session).pictures
+    ref = pictures.named(name)
+    return Shown(pictures.load(ref), ref)
 
 
 def region_of(mask: PixelArray) -> PixelArray:

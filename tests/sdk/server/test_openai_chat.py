@@ -87,8 +87,12 @@ def test_pictures_by_name_and_link(client, star):
     name, digest, _ = star
     links = [name, digest, f"sightline://openai/images/{digest[7:]}", f"http://x/v1/artifacts/{digest[7:]}"]
     assert {say(client, shown(link)).choices[0].message.content for link in links} == {"red"}
-    with pytest.raises(openai.NotFoundError):
-        say(client, shown("sha256:" + "0" * 64))
+    elsewhere = {"session": "elsewhere"}
+    linked = say(client, shown(f"sightline://openai/images/{name}"), extra_body=elsewhere)
+    assert linked.choices[0].message.content == "red"
+    for link in ("sha256:" + "0" * 64, f"sightline://unknown/images/{name}"):
+        with pytest.raises(openai.NotFoundError):
+            say(client, shown(link))
     with pytest.raises(openai.NotFoundError):
         say(client, shown("img999"))
 
@@ -229,11 +233,12 @@ def test_errors_are_the_clients_own(client, serve, fake):
             assert say(patient, {"role": "user", "content": "hello"}).choices
 
 
-def test_leaving_cancels(serve):
-    """A client that goes away leaves no call behind."""
+@pytest.mark.parametrize("stream", [False, True])
+def test_leaving_cancels(serve, stream):
+    """A client that goes away before the first word leaves no call behind."""
     with serve(runtime=FakeRuntime(delay=1.0)) as (address, house), client_of(address, timeout=0.3) as client:
         with pytest.raises(openai.APITimeoutError):
-            say(client, {"role": "user", "content": "hello"})
+            say(client, {"role": "user", "content": "hello"}, stream=stream)
         ends = time.monotonic() + 5
         while house.crew.load and time.monotonic() < ends:
             time.sleep(0.02)
