@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -134,4 +135,7 @@ async def follow_session(
         start = await asyncio.to_thread(feed.start, offset_of(request, after))
     except GoneError as error:
         return response_of(error, 410)
-    return streamed(feed.frames(start, follow=follow, limit=house.settings.call_timeout))
+    ends = time.monotonic() + house.settings.call_timeout
+    return streamed(
+        feed.frames(start, goes_on=lambda: follow and house.crew.open and time.monotonic() < ends)
+    )

@@ -19,6 +19,9 @@ from sightline.server.work import Crew
 from sightline_runtime.protocol import Runtime
 from sightline_tools.toolbox import Toolbox, default_toolbox
 
+_LAST = 2.0
+"""Seconds that cancelled runs have to end."""
+
 
 class House:
     """A runtime, the tenants' sessions on it, the keys, and the crew that does the blocking work."""
@@ -47,10 +50,13 @@ class House:
     def close(self, patience: float | None = None) -> bool:
         """Close all sessions; the runtime stays open. Gives whether all calls ended in time.
 
-        What did not end within `patience` seconds is left alone, and its session open: a store
-        is whole whenever its process dies.
+        Runs that nobody waits for have `patience` seconds to end, without it none, and are
+        then cancelled. What does not end even so is left alone, and its session open: a
+        store is whole whenever its process dies.
         """
-        if not self.crew.close(patience):
+        if patience is None or not self.crew.close(patience):
+            self.runs.cancel()
+        if not self.crew.close(None if patience is None else _LAST):
             return False
         self.tenants.close()
         self.ledger.close()

@@ -164,6 +164,11 @@ class Runs:
             raise NotFoundError("there is no such run", hint=_FORGOTTEN)
         return run
 
+    def cancel(self) -> None:
+        """Ask all runs to stop; may be called from any thread once the server is closing."""
+        for run in list(self._runs.values()):
+            run.cancel()
+
     def discard(self, run: Run) -> None:
         """Forget a run."""
         self._runs.pop((run.tenant, run.id), None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from sightline.errors import InputError, NotFoundError
@@ -64,10 +64,10 @@ class Feed:
                 for seq, step in steps
             ]
 
-    async def frames(self, after: int, *, follow: bool, limit: float) -> AsyncIterator[bytes | None]:
-        """Steps as they are stored, then `end`: after `limit` seconds, or unless `follow` after the last."""
-        ends, silent_since = time.monotonic() + limit, time.monotonic()
-        while time.monotonic() < ends:
+    async def frames(self, after: int, *, goes_on: Callable[[], bool]) -> AsyncIterator[bytes | None]:
+        """Steps as they are stored, then `end`: after the last, once it goes on no more."""
+        silent_since = time.monotonic()
+        while True:
             found = await asyncio.to_thread(self.read, after)
             for number, line in found:
                 after = number
@@ -75,7 +75,7 @@ class Feed:
             if found:
                 silent_since = time.monotonic()
                 continue
-            if not follow:
+            if not goes_on():
                 break
             if time.monotonic() - silent_since > PING:
                 silent_since = time.monotonic()

@@ -192,3 +192,20 @@ class RefInfo(BaseModel):
 
     name: str = Field(examples=["try-blue"])
     step: str | None = Field(examples=[_STEP])
+
+
+class ToolInfo(BaseModel):
+    """A tool: what it does, and the JSON schema of its arguments, in which pictures are names."""
+
+    name: str = Field(examples=["generate"])
+    version: str = Field(examples=["1"])
+    description: str = Field(examples=["Draw pictures of a prompt."])
+    uses_model: bool
+    takes_seed: bool
+    arguments: dict[str, JsonValue] = Field(examples=[{"type": "object", "properties": {}}])
+
+
+class ToolList(BaseModel):
+    """The tools of a server."""
+
+    tools: list[ToolInfo]

@@ -18,6 +18,7 @@ from sightline.server.session_forms import (
     NodeInfo,
     SessionInfo,
     StepInfo,
+    ToolInfo,
     TreeInfo,
 )
 from sightline.session import Session
@@ -25,6 +26,8 @@ from sightline.tree.execute import Executor
 from sightline.tree.outline import Outline
 from sightline.tree.recipe import plain
 from sightline.tree.steps import Step
+from sightline_tools.schemas import input_schema
+from sightline_tools.tool import Tool
 
 _PICTURES = {"image", "images", "usage"}
 """Outputs that have a place of their own."""
@@ -121,6 +124,18 @@ def tree_info(outline: Outline) -> TreeInfo:
 def steps_info(executor: Executor, steps: Iterable[Step]) -> list[StepInfo]:
     """Several steps."""
     return [step_info(executor, step) for step in steps]
+
+
+def tool_info(tool: Tool) -> ToolInfo:
+    """A tool, with its arguments as a client gives them."""
+    return ToolInfo(
+        name=tool.name,
+        version=tool.version,
+        description=tool.description,
+        uses_model=tool.uses_runtime,
+        takes_seed=tool.seeded,
+        arguments=cast(dict[str, JsonValue], input_schema(tool.args_model)),
+    )
 
 
 def _head(head: tuple[str, str | None]) -> HeadInfo:

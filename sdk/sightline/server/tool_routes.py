@@ -16,10 +16,11 @@ from sightline.server.pictures import read_upload
 from sightline.server.problem_forms import refusals
 from sightline.server.problems import response_of
 from sightline.server.run_forms import RunInfo, run_info
-from sightline.server.session_forms import Answer, RefText, SessionName, ToolCall
+from sightline.server.session_forms import Answer, RefText, SessionName, ToolCall, ToolList
+from sightline.server.showing import tool_info
 from sightline.server.starting import Asked, outcome, start
 
-router = APIRouter(prefix="/v1/sessions/{name}", tags=["sessions"])
+router = APIRouter(prefix="/v1", tags=["sessions"])
 
 SessionCaller = Annotated[Caller, Depends(needs("sessions"))]
 Key = Annotated[
@@ -51,8 +52,14 @@ _IMAGE: dict[str, object] = {
 }
 
 
+@router.get("/tools", summary="List the tools", responses=refusals())
+async def list_tools(request: Request, caller: SessionCaller) -> ToolList:
+    """Give every tool with the schema of its arguments."""
+    return ToolList(tools=[tool_info(tool) for tool in house_of(request).toolbox])
+
+
 @router.post(
-    "/tools/{tool}",
+    "/sessions/{name}/tools/{tool}",
     summary="Call a tool as a step of a session",
     response_model=Answer,
     responses={**_ACCEPTED, **refusals(404, 409, 422, 499)},
@@ -75,7 +82,7 @@ async def call_tool(
 
 
 @router.post(
-    "/images",
+    "/sessions/{name}/images",
     summary="Bring a picture into a session",
     response_model=Answer,
     responses=refusals(404, 409, 413, 422, 499),

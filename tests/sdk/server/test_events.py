@@ -223,6 +223,30 @@ def test_a_session_is_followed_over_a_restart(serve):
         assert whole[1:] == after
 
 
+def test_a_server_that_closes_lets_go(serve):
+    """Closing ends the streams of listeners with `end` and stops runs that nobody waits for."""
+    told = []
+    with serve(runtime=FakeRuntime(delay=30), drain_timeout=5) as (address, house):
+        with httpx.Client(base_url=address, timeout=10) as client:
+            client.post("/v1/sessions", json={"name": "cats"})
+            begin(client)
+            listener = threading.Thread(target=lambda: told.extend(follow_all(address)))
+            listener.start()
+            assert eventually(lambda: told == ["connected"])
+        begun = time.monotonic()
+    listener.join(5)
+    assert told == ["connected", "end"]
+    assert time.monotonic() - begun < 4
+    assert house.crew.load == 0
+
+
+def follow_all(address):
+    """The names of a session's events, after a word that the stream is open."""
+    with httpx.stream("GET", f"{address}/v1/sessions/cats/events", timeout=10) as stream:
+        yield "connected"
+        yield from (name for _, name, _ in events(stream.iter_lines()))
+
+
 def test_offsets_that_are_gone_are_told(client):
     """An offset whose step is not in the log any more is 410, not silence; nonsense is 400."""
     begin(client)

@@ -119,6 +119,14 @@ def test_what_is_not_there_is_told(client):
     refused(client.get("/v1/sessions/CATS"), 400, "bad_input")
 
 
+def test_the_tools_are_told(client):
+    """Every tool has a schema in which a picture is a name, and nothing that no client can give."""
+    tools = {tool["name"]: tool for tool in client.get("/v1/tools").json()["tools"]}
+    assert {"generate", "edit", "understand", "crop"} <= set(tools)
+    assert tools["edit"]["arguments"]["properties"]["image"]["type"] == "string"
+    assert (tools["generate"]["takes_seed"], tools["crop"]["takes_seed"]) == (True, False)
+
+
 def test_a_seed_is_for_what_draws(client):
     """A seed, as a number or as digits, gives the same picture; a tool that draws nothing takes none."""
     one = call(client, "generate", {"prompt": "a star"}, seed=2**62 + 1)["step"]
