@@ -41,7 +41,7 @@ def _drawable(world: SceneSampler, wide: bool) -> str:
     return phrasing.plain_prompt(world)[0] if wide else language.any_prompt(world)[0]
 
 
-_LEANING = 0.72
+_LEANING = 0.8
 """Share of turns, after the first, that lean on what went before where they can."""
 _GIVEN = 0.4
 """Share of dialogues that begin with a picture from outside."""
@@ -80,18 +80,18 @@ def _unmarked(world: SceneSampler, turn: Turn) -> Turn:
 
 _LEANING_REMARKS: dict[Callable[[SceneSampler, Talk], bool], float] = {
     remarks.ask_it: 5,
-    remarks.change_it: 8,
+    remarks.change_it: 12,
     remarks.ask_again: 7,
     remarks.ask_other: 8,
-    remarks.ask_ones: 4,
+    remarks.ask_ones: 5,
     remarks.change_other: 14,
     remarks.change_value: 6,
-    remarks.add_more: 5,
-    remarks.draw_again: 3,
+    remarks.add_more: 8,
+    remarks.draw_again: 2.5,
     elsewhere.ask_elsewhere: 2,
     elsewhere.ask_before: 2,
     elsewhere.change_elsewhere: 2,
-    elsewhere.undo: 2.5,
+    elsewhere.undo: 2,
     elsewhere.show: 1.5,
 }
 """How often each is tried; what fits seldom is tried often."""

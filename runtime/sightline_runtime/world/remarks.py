@@ -270,38 +270,37 @@ def change_value(world: SceneSampler, talk: Talk) -> bool:
 
 def add_more(world: SceneSampler, talk: Talk) -> bool:
     """'add one', 'add another one', 'and a ring', 'add a ring there'."""
-    scene, last = talk.now.scene, talk.previous
-    if talk.full or not talk.clear or len(scene.things) > 3:
+    if talk.full or not talk.clear or len(talk.now.scene.things) > 3:
         return False
-    if talk.missing is not None:
-        name = talk.missing.plain()
-        line = world.choice(["add one", "then add one", "add one please", "please add one", "add one then"])
-    elif talk.spot is not None:
-        new = _new_name(world)
-        line = f"add {article(new.text)} there"
-        name = replace(new, cell=talk.spot)
-    elif isinstance(last, Change) and last.kind == "add" and last.name is not None:
-        if world.maybe(0.5):
-            name = last.name.plain()
-            line = world.choice(
-                ["add another one", "add another", "one more", "add one more", "and another one"]
-            )
-        else:
-            name = _new_name(world)
-            line = world.choice(["and {}", "and {} too", "also {}", "{} too", "now {}"]).format(
-                article(name.text)
-            )
-    elif isinstance(last, Draw) and len(last.parts) == 1:
-        name = last.parts[0].name.one().plain()
-        line = world.choice(["add another one", "add another", "add one more"])
-    else:
+    found = _one_more(world, talk)
+    act = Change("add", found[0]) if found else None
+    after = act.apply(world, talk.now.scene) if act else None
+    if found is None or act is None or after is None:
         return False
-    act = Change("add", name)
-    after = act.apply(world, scene)
-    if after is None:
-        return False
-    talk.change("one more", line, act, after)
+    talk.change("one more", found[1], act, after)
     return True
+
+
+def _one_more(world: SceneSampler, talk: Talk) -> tuple[Name, str] | None:
+    """What is to be added and how that is said: what was missing, at the free place, or more of the same."""
+    last = talk.previous
+    if talk.missing is not None:
+        forms = ["add one", "then add one", "add one please", "please add one", "add one then"]
+        return talk.missing.plain(), world.choice(forms)
+    if talk.spot is not None:
+        new = _new_name(world)
+        return replace(new, cell=talk.spot), f"add {article(new.text)} there"
+    forms = ["add another one", "add another", "add one more"]
+    if isinstance(last, Draw) and len(last.parts) == 1:
+        return last.parts[0].name.one().plain(), world.choice(forms)
+    if not isinstance(last, Change) or last.kind != "add" or last.name is None:
+        return None
+    if world.maybe(0.5):
+        return last.name.plain(), world.choice([*forms, "one more", "and another one"])
+    new = _new_name(world)
+    return new, world.choice(["and {}", "and {} too", "also {}", "{} too", "now {}"]).format(
+        article(new.text)
+    )
 
 
 def _new_name(world: SceneSampler) -> Name:
@@ -328,38 +327,47 @@ def draw_again(world: SceneSampler, talk: Talk) -> bool:
     return True
 
 
+_VARIED = {
+    "background": (
+        "again {}",
+        "the same {}",
+        "draw it again {}",
+        "draw it {}",
+        "once more {}",
+        "again but {}",
+    ),
+    "color": ("the same in {}", "draw it again in {}", "draw it in {}", "again in {}", "again but in {}"),
+    "shape": ("the same with {}", "again with {}", "again but with {}", "draw {} instead"),
+    "count": ("the same with {}", "draw {} instead", "draw {} of them", "again with {}", "again but with {}"),
+}
+"""How the last prompt is asked for with one thing else, at any time."""
+_VARIED_AT_ONCE = {
+    "background": ("now {}", "{}", "{} please"),
+    "color": ("now in {}", "in {} please"),
+    "shape": ("now with {}", "{} instead"),
+    "count": ("now {}", "{} instead", "now draw {}", "make it {}"),
+}
+"""The same, if nothing came in between."""
+
+
 def _varied(world: SceneSampler, last: Draw, direct: bool) -> tuple[Draw, str] | None:
+    """The last prompt with one thing else, and how that is said."""
     part = last.parts[0]
-    kinds = ["background"] + ["color", "shape", "count"] * (len(last.parts) == 1 and not last.relation)
-    kind = world.choice(kinds)
+    alone = len(last.parts) == 1 and not last.relation
+    kind = world.choice(["background"] + ["color", "shape", "count"] * alone)
     if kind == "background":
-        said = f"on a {_other(world, BACKGROUNDS, last.background)} background"
-        act = replace(last, background=said.split()[2])
-        forms = ["again {}", "the same {}", "draw it again {}", "draw it {}", "once more {}", "again but {}"]
-        forms += ["now {}", "{}", "{} please"] * direct
-    elif kind == "color":
-        said = _other(world, COLORS, part.name.color)
-        act = replace(last, parts=(replace(part, name=replace(part.name, color=said)),))
-        forms = ["the same in {}", "draw it again in {}", "draw it in {}", "again in {}", "again but in {}"]
-        forms += ["now in {}", "in {} please"] * direct
-    elif kind == "shape":
-        shape = _other(world, SHAPES, part.name.noun)
-        said = plural(shape) if part.count > 1 else article(shape)
-        act = replace(last, parts=(replace(part, name=replace(part.name, noun=shape)),))
-        forms = ["the same with {}", "again with {}", "again but with {}", "draw {} instead"]
-        forms += ["now with {}", "{} instead"] * direct
-    else:
+        act = replace(last, background=_other(world, BACKGROUNDS, last.background))
+        said = f"on a {act.background} background"
+    elif kind == "count":
         count = int(world.choice(["2", "3", "4"]))
         if count == part.count or part.name.cell is not None:
             return None
-        said = NUMBERS[count]
-        act = replace(last, parts=(replace(part, count=count),))
-        forms = [
-            "the same with {}",
-            "draw {} instead",
-            "draw {} of them",
-            "again with {}",
-            "again but with {}",
-        ]
-        forms += ["now {}", "{} instead", "now draw {}", "make it {}"] * direct
+        act, said = replace(last, parts=(replace(part, count=count),)), NUMBERS[count]
+    else:
+        color = _other(world, COLORS, part.name.color) if kind == "color" else part.name.color
+        noun = _other(world, SHAPES, part.name.noun) if kind == "shape" else part.name.noun
+        act = replace(last, parts=(replace(part, name=replace(part.name, noun=noun, color=color)),))
+        shape = plural(noun) if part.count > 1 else article(noun)
+        said = shape if kind == "shape" else str(color)
+    forms = [*_VARIED[kind], *(_VARIED_AT_ONCE[kind] if direct else ())]
     return act, world.choice(forms).format(said)
