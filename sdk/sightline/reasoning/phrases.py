@@ -67,7 +67,9 @@ class Thing:
 
 def plain(text: str) -> str:
     """Lower case, one blank between words, no full stop or question mark at the end."""
-    spaced = re.sub(r"\s*([,;])\s*", r" \1 ", text.lower().replace("colour", "color").replace("grey", "gray"))
+    spaced = re.sub(
+        r"\s*([,;]|\.(?=\s))\s*", r" \1 ", text.lower().replace("colour", "color").replace("grey", "gray")
+    )
     spaced = re.sub(r"\bto the (?=(left|right) of\b)|\bon the (?=(left|right) of\b)", "", spaced)
     return " ".join(spaced.strip(" .?!\n\t").split())
 
