@@ -12,13 +12,13 @@ class CuttingProxy:
 
     An entry is how many bytes of the answer to let through before the cut: 0 cuts
     when the request has reached the server but nothing has come back, None never cuts.
-    Connections after the plan are left alone.
+    Connections after the plan are left alone. `sent` counts the bytes that clients sent.
     """
 
     def __init__(self, address, plan=()):
         host, _, port = address.removeprefix("http://").partition(":")
         self._target, self._plan = (host, int(port)), list(plan)
-        self._lock, self.connections, self.cuts = threading.Lock(), 0, 0
+        self._lock, self.connections, self.cuts, self.sent = threading.Lock(), 0, 0, 0
         self._open, self._stopped = set(), threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(_WAIT)
@@ -35,6 +35,11 @@ class CuttingProxy:
         for thread in list(self._threads):
             thread.join(5)
         self._listener.close()
+
+    def plan(self, plan):
+        """Cut what is open, and later connections as planned."""
+        self._plan = list(plan)
+        self.cut_all()
 
     def aim(self, address):
         """Pass later connections to another server."""
@@ -88,6 +93,7 @@ class CuttingProxy:
                 self.cuts += 1
                 break
             left = None if left is None else left - len(data)
+            self.sent += len(data) if source is pair[0] else 0
             if not data or not self._sent(sink, data):
                 break
         self._cut(pair)

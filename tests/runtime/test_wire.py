@@ -53,9 +53,25 @@ def several(items):
 
 steps = st.none() | st.integers(-5, 2000)
 asked = st.one_of(
-    st.builds(TextRequest, turns, several(pixels), several(text), whole, real, whole),
     st.builds(
-        FeatureRequest, turns, several(whole), several(pixels), steps, st.none() | real, whole, several(text)
+        TextRequest,
+        messages=turns,
+        images=several(pixels),
+        choices=several(text),
+        pattern=text,
+        max_tokens=whole,
+        temperature=real,
+        seed=whole,
+    ),
+    st.builds(
+        FeatureRequest,
+        messages=turns,
+        seeds=several(whole),
+        images=several(pixels),
+        steps=steps,
+        guidance=st.none() | real,
+        preview_every=whole,
+        plans=several(text),
     ),
     st.builds(DecodeRequest, several(features), several(whole), st.none() | st.tuples(whole, whole), steps),
     st.builds(EmbedRequest, several(pixels)),
@@ -63,12 +79,13 @@ asked = st.one_of(
 told = st.one_of(
     st.builds(
         TextResult,
-        text,
-        real,
-        st.dictionaries(text, real, max_size=3),
-        st.sampled_from(["stop", "length"]),
-        several(text),
-        usages,
+        text=text,
+        confidence=real,
+        probabilities=st.dictionaries(text, real, max_size=3),
+        finish=st.sampled_from(["stop", "length"]),
+        warnings=several(text),
+        usage=usages,
+        pieces=several(st.tuples(text, real)),
     ),
     st.builds(FeatureResult, several(features), several(text), several(st.booleans()), several(text), usages),
     st.builds(PixelResult, several(pixels), usages),

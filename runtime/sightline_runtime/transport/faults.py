@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from sightline_runtime import errors
 from sightline_runtime.errors import (
     BusyError,
     EngineError,
@@ -33,16 +34,12 @@ class Transient(Exception):
         self.error, self.after, self.sent = error, after, sent
 
 
-def _family(root: type[SightlineError]) -> Iterator[type[SightlineError]]:
-    yield root
-    for child in root.__subclasses__():
-        yield from _family(child)
-
-
 _BY_CODE: Mapping[str, type[SightlineError]] = {
-    kind.code: kind for kind in _family(SightlineError) if kind is not StaleHeadError
+    kind.code: kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, SightlineError)
 } | {StaleHeadError.code: StoreError}
-"""A stale head names a branch and two steps, which only a store knows."""
+"""The tree itself, none of its relatives elsewhere. A stale head names steps that only a store knows."""
 
 _BY_STATUS: Mapping[int, type[SightlineError]] = {
     401: UnauthorizedError,

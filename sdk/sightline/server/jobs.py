@@ -48,11 +48,21 @@ class _Room:
 
 
 class Jobs:
-    """Starts jobs and finds them again; belongs to one event loop."""
+    """Starts jobs and finds them again; belongs to one event loop, and ends with it."""
 
     def __init__(self, house: House) -> None:
         self._house = house
         self._rooms: dict[str, _Room] = {}
+        self._guard = asyncio.get_running_loop().create_task(self._guarded())
+
+    async def _guarded(self) -> None:
+        """Stop all work when the loop ends: nobody could stop it, nor hear of it, after that."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for room in self._rooms.values():
+                for job in list(room.jobs.values()):
+                    job.cancel()
 
     def shelf(self, tenant: str) -> ArrayShelf:
         """The arrays of a tenant."""
@@ -76,8 +86,8 @@ class Jobs:
             limit=self._house.settings.call_timeout,
             on_end=lambda: self._ended(room, name),
         )
-        room.jobs[name] = job
         job.begin(self._house.crew, self._house.runtime, room.shelf)
+        room.jobs[name] = job  # one that was refused may be started again
         return job
 
     def find(self, tenant: str, name: str) -> RunningJob:
