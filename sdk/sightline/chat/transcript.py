@@ -16,6 +16,8 @@ from sightline.chat.turns import ToolCall, Turn
 from sightline_runtime.protocol import ImageSlot, Message
 
 _ALIAS = re.compile(r"\bimg[1-9][0-9]{0,8}\b")
+_FAILED = "Error"
+"""How the answer of a tool begins that did nothing."""
 _WORDS = 12
 """Words of an answer that are told; the model's own have one to five."""
 
@@ -65,6 +67,9 @@ class Transcript:
         """A call and what came of it; one after the other where several were made at once."""
         act = means(call.name)
         self.messages.append(Message("assistant", (self._written(act or call.name, call),)))
+        if text.startswith(_FAILED):
+            self._note(self._now)
+            return
         if act in ("generate", "edit"):
             self._look(next(iter(_ALIAS.findall(text)), None))
         elif act == UNDO and len(self.trail) > 1:

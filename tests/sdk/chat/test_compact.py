@@ -95,6 +95,17 @@ def test_a_picture_from_outside_has_a_number():
     assert [message.role for message in COMPACT.messages(turns, ())] == ["user", "user"]
 
 
+def test_a_tool_that_failed_made_no_picture():
+    """What is looked at stays what it was."""
+    lines = told(
+        Turn("user", (ImageSlot(0), "make the ring red")),
+        call("edit", instruction="make the ring red"),
+        Turn("tool", ("Error (bad_input): there is no ring",), answers="a"),
+        Turn("user", ("make the star red",)),
+    )
+    assert lines[-2:] == ["s: picture one", "u: make the star red"]
+
+
 def test_a_picture_is_named_as_the_tools_named_it():
     """The second picture of the dialogue is the one whose name its tool's answer told."""
     turns = [
