@@ -1,6 +1,7 @@
 """The forms in which each vendor's API takes a tool."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Protocol
 
 from sightline_tools.schemas import Schema
@@ -39,7 +40,7 @@ def openai_responses(tool: Described, *, strictly: bool = True) -> Schema:
 def anthropic(tool: Described, *, strictly: bool = False) -> Schema:
     """The form for Anthropic's Messages."""
     closed = strict(tool.input_schema, anthropic_keeps) if strictly else None
-    schema = dict(tool.input_schema) if closed is None else closed
+    schema = deepcopy(dict(tool.input_schema)) if closed is None else closed
     form: Schema = {"name": tool.name, "description": _short(tool.description), "input_schema": schema}
     return form if closed is None else {**form, "strict": True}
 
@@ -50,7 +51,7 @@ def _function(tool: Described, strictly: bool) -> Schema:
     return {
         "name": tool.name,
         "description": _short(tool.description),
-        "parameters": dict(tool.input_schema) if closed is None else closed,
+        "parameters": deepcopy(dict(tool.input_schema)) if closed is None else closed,
         "strict": closed is not None,
     }
 

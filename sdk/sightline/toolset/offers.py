@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 from pydantic import BaseModel, ValidationError
 
@@ -14,6 +14,7 @@ from sightline.toolset.budgets import Spent
 from sightline.toolset.faults import RefusedError, at
 from sightline.toolset.naming import existing, filled, named, near, pictures_in
 from sightline.toolset.outcomes import Fault, Problem
+from sightline.toolset.placing import computed, failed
 from sightline.toolset.telling import STEP
 from sightline.toolset.verbs import VERBS, Told, Verb
 from sightline.tree import arguments
@@ -49,10 +50,14 @@ class Offer:
 
 @dataclass(frozen=True)
 class Ready:
-    """A call that was checked: what it does, and what it may take."""
+    """A call that was checked: what it may take, the work, and what is done if that fails.
 
-    run: Callable[[], Result | Told]
+    `work` gives what ends the call: puts its step on the branch and tells its result.
+    """
+
     need: Spent
+    work: Callable[[], Callable[[], Result | Told]]
+    fail: Callable[[SightlineError], Result | Told]
 
 
 def offers(toolbox: Toolbox) -> Iterator[Offer]:
@@ -83,6 +88,7 @@ def names_known(executor: Executor, offer: Offer, args: Mapping[str, object]) ->
     return True
 
 
+@lru_cache(maxsize=256)  # a schema takes a millisecond, and a tool never changes
 def _of_tool(tool: Tool) -> Offer:
     return Offer(
         tool.name,
@@ -95,6 +101,7 @@ def _of_tool(tool: Tool) -> Offer:
     )
 
 
+@lru_cache(maxsize=256)
 def _of_verb(verb: Verb) -> Offer:
     return Offer(
         verb.name,
@@ -167,14 +174,24 @@ def _ready_verb(executor: Executor, verb: Verb, args: Mapping[str, object]) -> R
     except ValidationError as error:
         raise InputError(f"the arguments of {verb.name} are wrong") from error
     images = 1 if verb.name == "promote" else 0
-    return Ready(partial(verb.run, executor, model), Spent(steps=1, images=images))
+    return Ready(Spent(steps=1, images=images), partial(_verb_done, executor, verb, model), _raised)
+
+
+def _verb_done(executor: Executor, verb: Verb, model: BaseModel) -> Callable[[], Result | Told]:
+    done = verb.run(executor, model)
+    return lambda: done
+
+
+def _raised(error: SightlineError) -> Result | Told:
+    raise error
 
 
 def _ready_tool(executor: Executor, tool: Tool, args: Mapping[str, object]) -> Ready:
     own = dict(args)
     seed = _seed(own.pop("seed", None)) if is_seeded(tool) else None
     call = executor.prepare(tool.name, own, seed)
-    return Ready(partial(executor.finish, call), needed(executor, tool, call.args))
+    need = needed(executor, tool, call.args)
+    return Ready(need, partial(computed, executor, call), partial(failed, executor, call))
 
 
 def _seed(value: object) -> int | None:

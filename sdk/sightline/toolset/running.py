@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from sightline.errors import DeadlineError, InputError
+from sightline.errors import DeadlineError, InputError, SightlineError
 from sightline.results import Result
 from sightline.toolset.budgets import Budget, Ledger, Spent
 from sightline.toolset.calls import decoded
 from sightline.toolset.deadlines import within
 from sightline.toolset.faults import RefusedError, fault_of
-from sightline.toolset.offers import Offer, ready
+from sightline.toolset.offers import Offer, Ready, ready
 from sightline.toolset.outcomes import Fault, Outcome
 from sightline.toolset.previews import EDGE
 from sightline.toolset.telling import cut, data, told
@@ -67,9 +67,13 @@ class Terms:
             raise InputError(what, hint=f"use at least one call at a time, and 0 to {EDGE} pixels")
 
 
-def run(executor: Executor, offer: Offer, arguments: object, terms: Terms) -> Outcome:
+Turn = Callable[[], None]
+"""Waits until the call may put its step on the branch."""
+
+
+def run(executor: Executor, offer: Offer, arguments: object, terms: Terms, turn: Turn) -> Outcome:
     """Do a call of a tool; whatever goes wrong is an outcome too."""
-    go: Go = partial(_attempt, executor, terms)
+    go: Go = partial(_attempt, executor, terms, turn)
     for wrap in reversed(terms.wraps):
         go = partial(_through, wrap, go)
     try:
@@ -87,7 +91,7 @@ def _through(wrap: Wrap, go: Go, invocation: Invocation) -> Outcome:
     return wrap(invocation, go)
 
 
-def _attempt(executor: Executor, terms: Terms, invocation: Invocation) -> Outcome:
+def _attempt(executor: Executor, terms: Terms, turn: Turn, invocation: Invocation) -> Outcome:
     """Check, ask, and run a call."""
     offer, ledger = invocation.offer, terms.ledger
     try:
@@ -102,13 +106,24 @@ def _attempt(executor: Executor, terms: Terms, invocation: Invocation) -> Outcom
         return Outcome.failed(fault_of(error, offer.name, offer.input_schema))
     took = Spent(steps=1)
     try:
-        done = within(_seconds(terms, offer), checked.run)
+        done = _done(checked, _seconds(terms, offer), turn)
         took = _cost(done)
         return _outcome(executor, done, terms.edge)
     except Exception as error:  # noqa: BLE001 - a chatbot must get an answer
         return Outcome.failed(_late(ledger, error) or fault_of(error, offer.name, offer.input_schema))
     finally:
         ledger.settle(checked.need, took)
+
+
+def _done(checked: Ready, seconds: float | None, turn: Turn) -> Result | Told:
+    """Do the work in time, then end the call when its turn has come."""
+    try:
+        end = within(seconds, checked.work)
+    except SightlineError as error:
+        turn()
+        return checked.fail(error)
+    turn()
+    return end()
 
 
 def _ask(approve: Approve | None, invocation: Invocation) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from typing import Literal
 
@@ -23,8 +24,8 @@ from sightline.toolset.messages import ToolMessage
 from sightline.toolset.naming import near
 from sightline.toolset.offers import Offer, names_known, offers
 from sightline.toolset.outcomes import Fault, Outcome
-from sightline.toolset.parallel import answered
-from sightline.toolset.running import Terms, Wrap, run
+from sightline.toolset.parallel import answered, at_once
+from sightline.toolset.running import Terms, Turn, Wrap, run
 from sightline.toolset.verbs import Verb
 from sightline.tree.execute import Executor
 from sightline_tools import vendors
@@ -78,8 +79,8 @@ class Toolset:
             {
                 "name": offer.name,
                 "description": offer.description,
-                "input_schema": dict(offer.input_schema),
-                "output_schema": dict(offer.output_schema),
+                "input_schema": deepcopy(dict(offer.input_schema)),
+                "output_schema": deepcopy(dict(offer.output_schema)),
                 "read_only": offer.read_only,
                 "idempotent": offer.idempotent,
             }
@@ -121,7 +122,7 @@ class Toolset:
         `tool_use` block of Anthropic, or {"name", "arguments"}, as data or as the vendor's
         object. What is wrong is a message too; nothing is raised.
         """
-        return self._answer(read_call(call), messages.MOST)
+        return self._answer(read_call(call))
 
     def handle_all(self, message: object) -> list[dict[str, object]]:
         """Do all tool calls of an assistant's message and give the messages to append, in order.
@@ -134,7 +135,7 @@ class Toolset:
         share = max(messages.MOST - _REFUSED * len(refused), 0) // max(len(todo), 1)
         done = answered(
             todo,
-            lambda call: self._answer(call, share if call.wire == "anthropic" else messages.MOST),
+            lambda call, turn: self._answer(call, share if call.wire == "anthropic" else messages.MOST, turn),
             alone=self._is_alone,
             parallel=self._terms.parallel,
         )
@@ -155,17 +156,17 @@ class Toolset:
         """
         call = restored(pending, self._executor.store.session)
         terms = replace(self._terms, approve=lambda _: approved or reason or False)
-        return Toolset(self._executor, self.tools, terms)._answer(call, messages.MOST)
+        return Toolset(self._executor, self.tools, terms)._answer(call)
 
-    def _answer(self, call: ToolCall, most: int) -> ToolMessage:
-        outcome = self._outcome(call)
+    def _answer(self, call: ToolCall, most: int = messages.MOST, turn: Turn = at_once) -> ToolMessage:
+        outcome = self._outcome(call, turn)
         waits = outcome.fault is not None and outcome.fault.code == "waiting"
         return messages.message(call, outcome, most, self._pending(call) if waits else None)
 
-    def _outcome(self, call: ToolCall) -> Outcome:
+    def _outcome(self, call: ToolCall, turn: Turn) -> Outcome:
         offer = self._offers.get(call.name)
         if offer is not None:
-            return run(self._executor, offer, call.arguments, self._terms)
+            return run(self._executor, offer, call.arguments, self._terms, turn)
         self._terms.ledger.note(Spent(steps=1))
         names = tuple(self._offers)
         hint = f"there are {', '.join(names)}" if names else "answer without tools"

@@ -1,7 +1,9 @@
 """All calls of one message: at the same time where they can be, after each other where they must."""
 
 import threading
+import time
 
+import numpy as np
 from tests.sdk.toolset.conftest import call_of
 
 import sightline as sl
@@ -42,6 +44,23 @@ def test_calls_run_at_the_same_time_but_not_more_than_allowed():
         assert most[0] == 4
         assert len(s.log()) == 8
         assert s.verify_store().problems == ()
+
+
+def test_steps_stand_in_the_order_of_the_calls_whichever_ends_first(tmp_path):
+    """The first call takes longest: it still has the first number and the first step."""
+
+    @sl.tool(version="1")
+    def late(args: Number, ctx: sl.ToolContext) -> Picture:
+        """Take the longer the smaller the number is."""
+        time.sleep(0.2 - 0.05 * args.number)
+        return Picture(image=ctx.save(np.full((4, 4, 3), args.number, np.uint8)))
+
+    with sl.Session(tmp_path / "s", runtime=sl.FakeRuntime(), toolbox=Toolbox(late)) as s:
+        answers = s.toolset().handle_all(asked(*(("late", {"number": n}) for n in (0, 1, 2, 3, 3))))
+        names = [answer.outcome.structured["image"]["alias"] for answer in answers[:5]]
+        assert names == ["img1", "img2", "img3", "img4", "img4"]
+        assert [step.args["number"] for step in reversed(s.log())] == [0, 1, 2, 3, 3]
+        assert answers[4].outcome.result.cache.status == "hit"
 
 
 def test_a_call_that_needs_what_others_make_comes_after_them(session):
