@@ -11,7 +11,7 @@ from functools import partial
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -21,6 +21,7 @@ from sightline.server.access import Caller, needs
 from sightline.server.event_stream import frame
 from sightline.server.house import house_of
 from sightline.server.jobs import MissingArrays, jobs_of
+from sightline.server.problem_forms import refusals
 from sightline.server.running_job import RunningJob
 from sightline.server.work import run
 from sightline_runtime.protocol import RuntimeInfo
@@ -68,6 +69,16 @@ def _lines(job: RunningJob, after: int) -> AsyncIterator[bytes]:
     return written()
 
 
+_JOB = {
+    "fingerprint": "what GET /v1/runtime says",
+    "request": {
+        "stage": "features",
+        "messages": [{"role": "user", "content": ["a red star"]}],
+        "seeds": [7],
+    },
+}
+
+
 @router.get("", response_model=RuntimeInfo)
 def info(request: Request, caller: May) -> JSONResponse:
     """What the model is and can do; jobs are meant for one `fingerprint`."""
@@ -108,8 +119,15 @@ async def get_array(request: Request, digest: Name, caller: May) -> Response:
     return Response(body, media_type=media, headers=headers)
 
 
-@router.put("/jobs/{job}", response_class=EventStream, status_code=200, responses=_EVENTS)
-async def start_job(request: Request, job: UUID, form: JobForm, caller: May) -> Response:
+@router.put(
+    "/jobs/{job}",
+    response_class=EventStream,
+    status_code=200,
+    responses=_EVENTS | refusals(404, 409, 413, 422),
+)
+async def start_job(
+    request: Request, job: UUID, form: Annotated[JobForm, Body(examples=[_JOB])], caller: May
+) -> Response:
     """Start a job, unless it was started before, and stream its events from the first.
 
     `progress`, `text` and `preview` events come as the work goes on; one `result` or

@@ -103,6 +103,7 @@ async def run(request: Request, crew: Crew, work: Callable[[], T], *, limit: flo
     stop = Cancellation()
     async with _watched(request, stop):
         future = asyncio.wrap_future(crew.submit(partial(stop.run, work)))
+        future.add_done_callback(_seen)
         done, _ = await asyncio.wait({future}, timeout=limit)
         if not done:
             stop.cancel()
@@ -168,6 +169,12 @@ async def told(crew: Crew, work: Callable[[Callable[[T], None]], None], *, limit
             yield item[0]
     finally:
         stop.cancel()
+
+
+def _seen(future: asyncio.Future[T]) -> None:
+    """Take note of how work ended that nobody waits for any more; asyncio would complain."""
+    if not future.cancelled():
+        future.exception()
 
 
 @asynccontextmanager
