@@ -19,7 +19,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
-from sightline.errors import ForbiddenError, UnauthorizedError
+from sightline.errors import BusyError, ForbiddenError, UnauthorizedError
 from sightline.server.access import Caller, caller_of
 from sightline.server.house import House
 from sightline.server.mcp_server import create_mcp
@@ -62,7 +62,8 @@ class Door:
         """Answer a request; ForbiddenError or UnauthorizedError where the caller may not."""
         connection = HTTPConnection(scope)
         caller = _caller(connection)
-        assert self._manager is not None, "the application runs without its lifespan"
+        if self._manager is None:
+            raise BusyError("the server is not ready", hint="come again")
         # a transport session of an older client belongs to the key that began it
         token = AccessToken(token="", client_id=f"{caller.tenant}/{caller.key}", scopes=[])
         await self._manager.handle_request({**scope, "user": AuthenticatedUser(token)}, receive, send)
