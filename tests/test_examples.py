@@ -88,6 +88,16 @@ def test_smolagents_mcp(tmp_path):
     assert "text: green" in load("smolagents_mcp").main(tmp_path)
 
 
+def test_tools_for_openai(embedded):
+    """Every call of the chatbot is answered; its mistake is told, and mended in the next turn."""
+    dialogue = load("tools_for_openai").main()
+    answers = [message["content"] for message in dialogue if message["role"] == "tool"]
+    assert len(answers) == 5
+    assert [answer.startswith("Error") for answer in answers] == [False, False, False, True, False]
+    assert "Pictures of this session: img2, img1" in answers[3]
+    assert answers[4].startswith("img3 (64x64")
+
+
 def test_no_example_is_forgotten():
     """Each file of the folder has a test here."""
     tested = Path(__file__).read_text()
