@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, overload
 
 from sightline.lineage import Lineage
+from sightline.reasoning.typed import Typed
 from sightline.results import Answered, Drawn, Edited, Made, Picture, Result
 from sightline.session import Box, ImageLike, Ref, RegionLike, Session
 from sightline.store.sweep import DEFAULT_AGE, Swept
@@ -41,6 +42,9 @@ from sightline.tree.view import View
 from sightline.tree.workflow import Workflow
 from sightline_runtime.protocol import Runtime
 from sightline_tools.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -148,12 +152,47 @@ class AsyncSession:
             draft=draft,
         )
 
+    @overload
     async def understand(
-        self, image: ImageLike, question: str, *, choices: Sequence[str] = (), max_tokens: int = 64
-    ) -> Answered:
-        """Answer a question about a picture, in words or by the probabilities of `choices`."""
+        self,
+        image: ImageLike,
+        question: str,
+        *,
+        choices: Sequence[str] = (),
+        max_tokens: int = 64,
+        output: None = None,
+    ) -> Answered: ...
+    @overload
+    async def understand(
+        self,
+        image: ImageLike,
+        question: str,
+        *,
+        choices: Sequence[str] = (),
+        max_tokens: int = 64,
+        output: TypeForm[T],
+    ) -> Typed[T]: ...
+    async def understand(
+        self,
+        image: ImageLike,
+        question: str,
+        *,
+        choices: Sequence[str] = (),
+        max_tokens: int = 64,
+        output: TypeForm[T] | None = None,
+    ) -> Answered | Typed[T]:
+        """Answer a question about a picture: in words, by the probabilities of `choices`, or as an `output`.
+
+        `output` is the type of the answer's `value`: a Literal, an Enum, bool, int, float, str,
+        a list of these, or a pydantic model whose fields' descriptions are the questions.
+        """
+        if output is None:
+            return await _awaited(
+                self._session.understand, image, question, choices=choices, max_tokens=max_tokens
+            )
+        ask = self._session.understand
         return await _awaited(
-            self._session.understand, image, question, choices=choices, max_tokens=max_tokens
+            lambda: ask(image, question, choices=choices, max_tokens=max_tokens, output=output)
         )
 
     async def edit(

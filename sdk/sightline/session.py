@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import cast
+from typing import TYPE_CHECKING, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from sightline import importing, local, provenance
 from sightline.archive import Archive, pack
 from sightline.errors import InputError
 from sightline.lineage import Lineage
+from sightline.reasoning.typed import T, Typed, schema_text, typed
 from sightline.results import Answered, Drawn, Edited, Made, Picture, Result
 from sightline.store.database import Store
 from sightline.store.opening import open_session
@@ -54,6 +55,9 @@ from sightline_runtime.protocol import Runtime
 from sightline_tools.image import Image
 from sightline_tools.region import Region
 from sightline_tools.toolbox import Toolbox, default_toolbox
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
 
 ImageLike = Picture | Result | Image | Step | str | Path | bytes | PILImage.Image | npt.NDArray[np.uint8]
 """Whatever a verb takes as a picture: one of the session, also by name (`img3`, `sha256:…`), or a new
@@ -128,12 +132,45 @@ class Session:
         args |= {"decode_seed": decode_seed, "draft": draft}
         return cast(Drawn, self._run("generate", args, seed=seed))
 
+    @overload
     def understand(
-        self, image: ImageLike, question: str, *, choices: Sequence[str] = (), max_tokens: int = 64
-    ) -> Answered:
-        """Answer a question about a picture, in words or by the probabilities of `choices`."""
+        self,
+        image: ImageLike,
+        question: str,
+        *,
+        choices: Sequence[str] = (),
+        max_tokens: int = 64,
+        output: None = None,
+    ) -> Answered: ...
+    @overload
+    def understand(
+        self,
+        image: ImageLike,
+        question: str,
+        *,
+        choices: Sequence[str] = (),
+        max_tokens: int = 64,
+        output: TypeForm[T],
+    ) -> Typed[T]: ...
+    def understand(
+        self,
+        image: ImageLike,
+        question: str,
+        *,
+        choices: Sequence[str] = (),
+        max_tokens: int = 64,
+        output: TypeForm[T] | None = None,
+    ) -> Answered | Typed[T]:
+        """Answer a question about a picture: in words, by the probabilities of `choices`, or as an `output`.
+
+        `output` is the type of the answer's `value`: a Literal, an Enum, bool, int, float, str,
+        a list of these, or a pydantic model whose fields' descriptions are the questions.
+        """
         args = {"image": image, "question": question, "choices": choices, "max_tokens": max_tokens}
-        return cast(Answered, self._run("understand", args))
+        if output is None:
+            return cast(Answered, self._run("understand", args))
+        asked = self._run("understand", {**args, "output": schema_text(output)})
+        return typed(cast(Answered, asked), output)
 
     def edit(
         self,

@@ -4,12 +4,14 @@ Arguments are checked before anything is computed. Pictures with transparency
 are shown to the model on white.
 """
 
+import json
 import math
 from typing import Annotated, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from sightline_runtime.errors import InputError
 from sightline_runtime.protocol import (
@@ -19,12 +21,12 @@ from sightline_runtime.protocol import (
     ImageSlot,
     Message,
     Pixels,
-    TextRequest,
 )
 from sightline_tools.image import Image
 from sightline_tools.locality import CHANGED, Locality, difference, locality
 from sightline_tools.ranges import Range
 from sightline_tools.region import MAX_FEATHER, Region, Weights, laid_in, weights
+from sightline_tools.structured import Asking, Filled, fill
 from sightline_tools.tool import Pictures, ToolArgs, ToolContext, ToolResult, ToolUsage, tool
 
 Array = npt.NDArray[np.uint8]
@@ -33,6 +35,16 @@ Array = npt.NDArray[np.uint8]
 def _words(name: str, text: str) -> None:
     if not text.strip():
         raise InputError(f"the {name} is empty", hint=f"say what the {name} is")
+
+
+def _schema(output: str) -> dict[str, object]:
+    try:
+        schema: object = json.loads(output)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"the output is no JSON: {error}", hint="give a JSON schema") from error
+    if not isinstance(schema, dict):
+        raise InputError(f"the output is {output[:60]!r}", hint="give a JSON schema, an object")
+    return schema
 
 
 class UnderstandArgs(ToolArgs):
@@ -44,10 +56,16 @@ class UnderstandArgs(ToolArgs):
         default=(), description="possible answers; gives the probability of each"
     )
     max_tokens: Annotated[int, Range(1)] = Field(default=64, description="longest answer, in tokens")
+    output: SkipJsonSchema[str] = Field(default="", exclude_if=lambda value: not value)
+    """The JSON schema that the answer fills, as JSON; empty for an answer in words."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         _words("question", self.question)
+        if self.output:
+            _schema(self.output)
+            if self.choices:
+                raise InputError("choices and an output are given", hint="give one of them")
         if self.max_tokens < 1:
             raise InputError(f"max_tokens is {self.max_tokens}", hint="ask for at least one token")
         if len(set(self.choices)) != len(self.choices) or not all(c.strip() for c in self.choices):
@@ -56,11 +74,18 @@ class UnderstandArgs(ToolArgs):
 
 
 class Answer(ToolResult):
-    """An answer, its probability, and those of the choices if any were given."""
+    """An answer, its probability, and those of the choices if any were given.
+
+    Where a schema was filled, `data` is the value as JSON and `confidences` those of its parts.
+    """
 
     text: str
     confidence: float
     probabilities: dict[str, float] = Field(default_factory=dict)
+    data: SkipJsonSchema[str] = Field(default="", exclude_if=lambda value: not value)
+    confidences: SkipJsonSchema[dict[str, float]] = Field(
+        default_factory=dict, exclude_if=lambda value: not value
+    )
 
 
 _LARGEST_SEED = 2**53 - 1
@@ -176,14 +201,26 @@ def on_white(pixels: Array) -> Pixels:
 @tool(version="1", runtime=True)
 def understand(args: UnderstandArgs, ctx: ToolContext) -> Answer:
     """Answer a question about a picture, with the probability of the answer."""
-    message = Message("user", (ImageSlot(0), args.question))
-    pixels = on_white(ctx.load(args.image))
-    request = TextRequest((message,), (pixels,), choices=args.choices, max_tokens=args.max_tokens)
-    said = ctx.follow(ctx.runtime.generate_text(request))
+    asking = Asking(ctx, args.question, on_white(ctx.load(args.image)), args.max_tokens)
+    if args.output:
+        return _filled(fill(asking, _schema(args.output)))
+    said = asking.ask(args.question, choices=args.choices)
     return Answer(
         text=said.text.strip(),
         confidence=said.confidence,
         probabilities=dict(said.probabilities),
+        warnings=said.warnings,
+        usage=ToolUsage.of(said.usage),
+    )
+
+
+def _filled(said: Filled) -> Answer:
+    return Answer(
+        text=said.text,
+        confidence=said.confidence,
+        probabilities=dict(said.probabilities),
+        data=said.data,
+        confidences=dict(said.confidences),
         warnings=said.warnings,
         usage=ToolUsage.of(said.usage),
     )
