@@ -18,6 +18,8 @@ NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight
 _NAMES: Mapping[str, str] = {**{act: act for act in (*TEXTS, UNDO, SHOW)}, "look": SHOW}
 """What a tool may be called, a prefix aside, to stand for an act."""
 _FORM = re.compile(r"\s*(\w+)\s*\(\s*(?:picture (\w+)\s*(?:,|(?=\)))\s*)?(.*?)\s*\)\s*")
+_ANSWER = re.compile(r"^text: (.+)$", re.MULTILINE)
+"""Where the product's own tool tells its answer, among what it tells beside it."""
 _LAST = "last"
 """The name of the picture that was made last."""
 _TEXT, _UNKNOWN = object(), object()
@@ -43,6 +45,12 @@ def act_of(text: str) -> Act | None:
 def means(name: str) -> str | None:
     """The act that a tool's name means: the name itself, or with a prefix such as "sightline_"."""
     return _NAMES.get(re.split(r"[^a-z0-9]", name.lower())[-1])
+
+
+def answer_in(act: str | None, text: str) -> str:
+    """What a tool answered: of one that understands the answer alone, of any other all that it said."""
+    found = _ANSWER.search(text) if act == "understand" else None
+    return found[1] if found else text
 
 
 def standing_for(act: str, tools: Sequence[Offer]) -> Offer | None:

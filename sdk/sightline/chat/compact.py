@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import takewhile
 
-from sightline.chat.acts import act_of, arguments, standing_for
+from sightline.chat.acts import act_of, answer_in, arguments, means, standing_for
 from sightline.chat.transcript import Transcript
 from sightline.chat.turns import Offer, Reply, ToolCall, Turn
 from sightline_runtime.protocol import Message
@@ -32,7 +32,9 @@ class Compact:
     def settled(self, turns: Sequence[Turn]) -> str | None:
         """What the tools answered, if nobody has said anything since but shown the picture that one made."""
         since = list(takewhile(lambda turn: turn.role == "tool" or turn.shows, reversed(turns)))
-        answers = [turn.text for turn in reversed(since) if turn.role == "tool"]
+        acts = {call.id: means(call.name) for turn in turns for call in turn.calls}
+        told = [turn for turn in reversed(since) if turn.role == "tool"]
+        answers = [answer_in(acts.get(turn.answers), turn.text) for turn in told]
         return "\n".join(answers) if answers else None
 
     def reply(self, text: str, tools: Sequence[Offer], turns: Sequence[Turn] = ()) -> Reply:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sightline.chat.acts import IMAGE, NUMBERS, SHOW, TEXTS, UNDO, means
+from sightline.chat.acts import IMAGE, NUMBERS, SHOW, TEXTS, UNDO, answer_in, means
 from sightline.chat.turns import ToolCall, Turn
 from sightline_runtime.protocol import ImageSlot, Message
 
@@ -76,7 +76,8 @@ class Transcript:
             self.trail.pop()
         elif act == SHOW and call.arguments.get(IMAGE) in self.names:
             self.trail.append(self.names.index(str(call.arguments[IMAGE])))
-        self._note(text if act not in ("generate", "edit", UNDO, SHOW) else self._now)
+        shows = act in ("generate", "edit", UNDO, SHOW)
+        self._note(self._now if shows else answer_in(act, text))
 
     def _look(self, name: str | None) -> None:
         self.names.append(name or f"img{len(self.names) + 1}")

@@ -17,6 +17,7 @@ def offer(name, required=(), **properties):
     return Offer(name, "", schema)
 
 
+ASKED = Turn("user", ("go",))
 TEXT = {"type": "string"}
 EDIT = offer("edit", ["image", "instruction"], image=TEXT, instruction=TEXT)
 STRICT = offer(
@@ -181,6 +182,13 @@ def test_what_the_tools_said_is_the_answer():
     assert COMPACT.settled(turns) == "img2 64x64"
     assert COMPACT.settled([*turns, Turn("user", ("img2", ImageSlot(0)))]) == "img2 64x64"
     assert COMPACT.settled([*turns, Turn("user", ("and now ?",))]) is None
+    looked = [
+        ASKED,
+        call("understand", question="x"),
+        Turn("tool", ("text: red\nconfidence: 0.9",), answers="a"),
+    ]
+    assert COMPACT.settled(looked) == "red"
+    assert told(*looked, ASKED)[3] == "s: red"
 
 
 @given(

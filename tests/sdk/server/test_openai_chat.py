@@ -15,6 +15,7 @@ from sightline.server.access import LOCAL
 from sightline.server.house import House
 from sightline.server.serving import running
 from sightline.server.settings import Settings
+from sightline.session import Session
 from sightline_runtime.errors import EngineError
 from sightline_runtime.testing import Answer, FakeRuntime, FaultyRuntime, ScriptedRuntime
 
@@ -361,3 +362,27 @@ def test_a_question_without_a_tool_is_answered(real):
     assert "although one was required" in forced.model_extra["warnings"][0]
     plain = say(real, shown(uri), model="embedded", tools=[EDIT], tool_choice="none")
     assert plain.choices[0].message.content == "blue"
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_the_tools_of_a_session_are_called(real, embedded, strict):
+    """The tools that a session offers are understood as they are offered, and their answers are answers."""
+    with Session(runtime=embedded, seed=1) as session:
+        tools = session.toolset(prefix="" if strict else "sl_")
+        answers = []
+        for text in (
+            "draw two green stars",
+            "what color is the star ?",
+            "make the background black",
+            "undo that",
+        ):
+            line = {"role": "user", "content": text}
+            options = {"model": "embedded", "tools": tools.openai(strict=strict)}
+            message = say(real, line, **options).choices[0].message
+            told = tools.handle(message.tool_calls[0])
+            answer = say(real, line, message.model_dump(exclude_none=True), told, **options)
+            answers.append(answer.choices[0].message.content)
+        assert [step.tool for step in session.log()] == ["understand", "generate"]
+    assert answers[0].startswith("img1")
+    assert answers[1] == "green"
+    assert answers[2].startswith("img2")
