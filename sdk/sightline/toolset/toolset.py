@@ -204,8 +204,12 @@ def toolset(
 ) -> Toolset:
     """The toolset of a session: its toolbox and its verbs, those that are wanted, under a prefix."""
     whole = Toolset(executor, list(offers(executor.toolbox)), terms)
-    chosen = whole if include is None else whole.only(*include)
-    return chosen.without(*exclude).prefixed(prefix)
+    chosen = whole if include is None else whole.only(*_names(include))
+    return chosen.without(*_names(exclude)).prefixed(prefix)
+
+
+def _names(given: Sequence[str]) -> Sequence[str]:
+    return [given] if isinstance(given, str) else given
 
 
 def _too_many(call: ToolCall) -> ToolMessage:

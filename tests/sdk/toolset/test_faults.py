@@ -304,6 +304,18 @@ def test_names_of_pictures_are_read_leniently(ts, do):
         assert do(ts, "crop", image=name, box=BOX).fault is None
 
 
+def test_a_closed_session_answers_too(fake):
+    """Whatever is wrong below, every id gets its answer."""
+    with sl.Session(runtime=fake) as s:
+        s.generate("a star")
+        ts = s.toolset()
+    names = [("crop", {"image": "img1", "box": BOX}), ("history", {}), ("generate", {"prompt": "a ring"})]
+    calls = [call_of("chat", name, arguments, name) for name, arguments in names]
+    answers = ts.handle_all({"tool_calls": calls})
+    assert [answer["tool_call_id"] for answer in answers] == ["crop", "history", "generate"]
+    assert all(answer.outcome.fault is not None for answer in answers)
+
+
 def test_threads_of_answered_calls_are_gone(ts, do):
     """Nothing is left running."""
     before = threading.active_count()

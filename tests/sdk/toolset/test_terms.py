@@ -271,6 +271,7 @@ def test_tools_are_chosen_by_name_and_pattern(session):
     assert names(ts.only("sl_generate")) == ["sl_generate"]
     assert names(ts.without("sl_c*")) == ["sl_generate"]
     assert len(ts.tools) == 4
+    assert names(session.toolset(include="c*", exclude="compare")) == ["crop", "composite", "checkout"]
     with pytest.raises(sl.NotFoundError, match="no tool 'crob'"):
         session.toolset(include=["crob"])
 
