@@ -17,7 +17,7 @@ from functools import partial
 
 from starlette.requests import Request
 
-from sightline.errors import CancelledError
+from sightline.errors import CancelledError, SightlineError
 from sightline.results import Cache
 from sightline.server.access import Caller
 from sightline.server.calling import prepared
@@ -104,8 +104,10 @@ async def start(house: House, asked: Asked, *, detached: bool, limit: float) -> 
             earlier.detached |= detached
             return Started(earlier, again=True)
         await _begin(house, asked, run, limit)
-    except BaseException:
+    except BaseException as error:
         house.runs.discard(run)
+        given_up = CancelledError("the first request of this key was given up", hint="send it again")
+        run.fail(error if isinstance(error, SightlineError) else given_up)  # others may wait for it
         raise
     return Started(run)
 
@@ -158,15 +160,17 @@ def _do(house: House, asked: Asked, run: str, work: Work, held: ExitStack, watch
     """The work, and what its key keeps of it."""
     try:
         told = work(watch)
-        if asked.key is not None:
-            house.ledger.keep(asked.tenant, asked.key, run, told.model_dump_json())
-        return told
-    finally:
+    except BaseException:
         _let_go(house, asked, run, held)
+        raise
+    held.close()
+    if asked.key is not None:
+        house.ledger.keep(asked.tenant, asked.key, run, told.model_dump_json())
+    return told
 
 
 def _let_go(house: House, asked: Asked, run: str, held: ExitStack) -> None:
-    """Close the session, and free a key that has no answer: what failed may be tried again."""
+    """Close the session and free the key: what failed may be tried again."""
     held.close()
     if asked.key is not None:
         house.ledger.free(asked.tenant, asked.key, run)

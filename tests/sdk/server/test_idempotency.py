@@ -114,6 +114,15 @@ def test_a_retry_of_a_running_request_attaches_to_it(serve):
         assert steps(client) == 1
 
 
+def test_many_requests_that_cannot_be_done_are_all_told(client):
+    """Requests of one key that come at once and are wrong are each refused; none waits for ever."""
+    wrong = {"arguments": {"prompt": " "}}
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: post(client, wrong), range(24)))
+    assert {answer.status_code for answer in answers} == {400}
+    assert post(client).status_code == 200
+
+
 def test_what_failed_may_be_tried_again(serve, fake):
     """A failure leaves the key free: the retry does the work."""
     faulty = FaultyRuntime(fake, {"generate_features": 1}, EngineError("a fault", hint="a test"))
