@@ -7,17 +7,19 @@ session, in which nothing of ours is kept: sessions of pictures are named in eve
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
+import anyio
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.context import ServerRequestContext
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.datastructures import QueryParams
 from starlette.requests import HTTPConnection
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from sightline.errors import BusyError, ForbiddenError, UnauthorizedError
 from sightline.server.access import Caller, caller_of
@@ -29,6 +31,8 @@ _IDLE = 600.0
 """Seconds after which the transport session of an older client is forgotten; it then begins another."""
 _MOST = 256
 """Transport sessions of older clients at a time."""
+_LOOK = 0.2
+"""Seconds between two looks whether the server is closing."""
 _MESSAGE = 2**20
 """Bytes of one message: pictures are named, never sent along."""
 
@@ -66,7 +70,29 @@ class Door:
             raise BusyError("the server is not ready", hint="come again")
         # a transport session of an older client belongs to the key that began it
         token = AccessToken(token="", client_id=f"{caller.tenant}/{caller.key}", scopes=[])
-        await self._manager.handle_request({**scope, "user": AuthenticatedUser(token)}, receive, send)
+        serve = partial(self._manager.handle_request, {**scope, "user": AuthenticatedUser(token)}, receive)
+        await (self._until_closing(serve, send) if scope["method"] == "GET" else serve(send))
+
+    async def _until_closing(self, serve: Callable[[Send], Awaitable[None]], send: Send) -> None:
+        """Serve the stream that an older client keeps open; it ends when the server begins to close."""
+        last: Message = {}
+
+        async def noted(message: Message) -> None:
+            nonlocal last
+            last = message
+            await send(message)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._watch, tasks.cancel_scope)
+            await serve(noted)
+            tasks.cancel_scope.cancel()
+        if last.get("type") == "http.response.start" or last.get("more_body"):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _watch(self, stream: anyio.CancelScope) -> None:
+        while self._house.crew.open:
+            await anyio.sleep(_LOOK)
+        stream.cancel()
 
 
 def _client(context: ServerRequestContext[Any, Any]) -> Client:

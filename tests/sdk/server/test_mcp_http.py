@@ -210,3 +210,18 @@ def test_what_is_no_message_is_refused(served):
     large = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "x" * 2**21}).encode()
     assert httpx.post(f"{address}/mcp", content=large, headers=headers, timeout=10).status_code == 413
     assert httpx.get(f"{address}/healthz", timeout=5).status_code == 200
+
+
+def test_a_stream_that_stays_open_does_not_keep_the_server(fake, tmp_path):
+    """An older client listens without end; the server closes at once all the same, and the stream ends."""
+    house = House(fake, Settings(data=tmp_path))
+    with httpx.Client(timeout=20) as client, running(house) as address:
+        begun = post(f"{address}/mcp", method="initialize")
+        headers = {"accept": "text/event-stream", "mcp-session-id": begun.headers["mcp-session-id"]}
+        with client.stream("GET", f"{address}/mcp", headers=headers) as stream:
+            assert stream.status_code == 200
+            began = time.monotonic()
+            house.crew.drain()
+            assert "".join(stream.iter_text()) == ""
+    assert time.monotonic() - began < 5
+    house.close()

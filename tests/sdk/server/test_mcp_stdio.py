@@ -173,7 +173,7 @@ def begin(process):
 
 
 def test_it_answers_at_once_quietly_and_ends_with_its_input(tmp_path):
-    """The first answer costs two seconds of one core at most; no log; the end of input ends it."""
+    """The first answer takes about two seconds of a busy core; no log; the end of input ends it."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     process = start(tmp_path)
     answer = begin(process)
