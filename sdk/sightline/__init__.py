@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     )
     from sightline.lineage import Lineage
     from sightline.local import load
+    from sightline.planner.client import Planner
+    from sightline.planner.driving import drive
+    from sightline.remote import AsyncRuntime, connect
     from sightline.results import Answered, Cache, Drawn, Edited, Made, Picture, Result
     from sightline.session import Session
     from sightline.store.sweep import Swept
@@ -90,6 +93,9 @@ _PLACES = {
         "UnauthorizedError",
     ),
     "sightline.lineage": ("Lineage",),
+    "sightline.planner.client": ("Planner",),
+    "sightline.planner.driving": ("drive",),
+    "sightline.remote": ("AsyncRuntime", "connect"),
     "sightline.results": ("Answered", "Cache", "Drawn", "Edited", "Made", "Picture", "Result"),
     "sightline.session": ("Session",),
     "sightline.streaming": ("Done",),
@@ -123,6 +129,7 @@ _MODULES = {name: module for module, names in _PLACES.items() for name in names}
 
 __all__ = [
     "Answered",
+    "AsyncRuntime",
     "AsyncSession",
     "Bisection",
     "Budget",
@@ -155,6 +162,7 @@ __all__ = [
     "NotFoundError",
     "Outline",
     "Picture",
+    "Planner",
     "Preview",
     "Progress",
     "Recreation",
@@ -180,6 +188,8 @@ __all__ = [
     "UnauthorizedError",
     "View",
     "Workflow",
+    "connect",
+    "drive",
     "import_session",
     "load",
     "tool",

@@ -7,8 +7,8 @@ gives on another loop. Every wait is bounded; whatever fails is an error of the 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import httpx
@@ -144,6 +144,20 @@ class Transport(LoopThread):
         except Transient as failure:
             raise failure.error from failure.__cause__
         raise EngineError(f"{self.place} was not asked", hint="allow at least one try")
+
+    async def events(
+        self, method: str, path: str, *, body: bytes | None = None, repeatable: bool = True
+    ) -> AsyncGenerator[ServerEvent, None]:
+        """The events of an answer: tried again like `send` until it begins, and never after that."""
+        try:
+            async with AsyncExitStack() as stack:
+                async for attempt in attempts(self._tries, within=None, repeatable=repeatable):
+                    with attempt:
+                        answer = await stack.enter_async_context(self.stream(method, path, body=body))
+                async for event in answer.events():
+                    yield event
+        except Transient as failure:
+            raise failure.error from failure.__cause__
 
     @asynccontextmanager
     async def stream(

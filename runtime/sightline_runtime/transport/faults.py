@@ -82,7 +82,8 @@ def fault(status: int, headers: Mapping[str, str], body: bytes) -> SightlineErro
     should = headers.get("x-should-retry", "").lower()
     answer = ours and not isinstance(error, BusyError)  # what our server says of a request stays true
     if should == "true" or (status in _PASSING and should != "false" and not answer):
-        return Transient(error, after=after, sent=status not in (429, 503))
+        refused = status in (429, 503) or should == "true"
+        return Transient(error, after=after, sent=not refused)
     return error
 
 
