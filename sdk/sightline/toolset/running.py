@@ -30,7 +30,10 @@ class Invocation:
 
 
 Approve = Callable[[Invocation], bool | str | None]
-"""Says of a checked call whether it may run: True; False or a reason why not; None to decide later."""
+"""Says of a checked call whether it may run: True; False or a reason why not; None to decide later.
+
+Calls of one message ask from several threads.
+"""
 
 Go = Callable[[Invocation], Outcome]
 """Does a call and gives its outcome; raises nothing."""

@@ -80,7 +80,7 @@ BROKEN = st.recursive(
     max_leaves=6,
 )
 SLOW = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-QUICK = settings(max_examples=40, deadline=None, suppress_health_check=SLOW)
+QUICK = settings(max_examples=25, deadline=None, suppress_health_check=SLOW)
 
 
 def check_answer(answer):
