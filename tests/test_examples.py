@@ -110,3 +110,10 @@ def test_examples_use_the_public_api_only(path):
     text = path.read_text()
     assert "sightline." not in text.replace("sightline_tools.", "")
     assert "sightline_runtime" not in text
+
+
+def test_typed_answers(embedded):
+    """The model's words are values of their types."""
+    look = load("typed_answers").main()
+    assert look.stars in range(10)
+    assert isinstance(look.ring, bool)

@@ -68,7 +68,7 @@ def check_pattern(runtime: Runtime) -> None:
     """An answer matches the pattern it was asked for, whatever the model would say, and streams."""
     question = ask("what color is the star ?")
     for pattern in ("red|green", "(?:small|large) (?:red|blue) stars?", "(?:star ){2,3}(?:ring|heart)"):
-        job = runtime.generate_text(TextRequest(question, (PICTURE,), pattern=pattern, max_tokens=12))
+        job = runtime.generate_text(TextRequest(question, (PICTURE,), pattern=pattern, max_tokens=24))
         said = "".join(event.text for event in job if isinstance(event, TextDelta))
         result = job.result()
         assert re.fullmatch(pattern, result.text), result.text

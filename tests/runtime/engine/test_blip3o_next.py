@@ -61,7 +61,7 @@ def test_it_says_what_it_is(runtime):
     info = runtime.info
     assert (info.family, info.model, info.image_size) == ("blip3o-next", "tiny-next", (64, 64))
     assert info.feature_shape == (TOKENS + 1 + 1 + 16, next_release.HIDDEN)
-    assert info.capabilities == {"understand", "generate", "edit", "embed"}
+    assert info.capabilities == {"understand", "generate", "edit", "embed", "json"}
     assert (info.default_steps, info.default_guidance) == (30, 2.0)
 
 
@@ -132,7 +132,7 @@ def test_without_a_tokenizer_it_only_draws(tmp_path):
     """A release that leaves TA-Tok out draws, and says that it cannot look."""
     folder = next_release.write(tmp_path / "blind", tokenizer=False, tied=False)
     runtime = LocalRuntime(families.load(folder, Wish()))
-    assert runtime.info.capabilities == {"generate"}
+    assert runtime.info.capabilities == {"generate", "json"}
     for ask in (
         lambda: runtime.embed_images(EmbedRequest((PICTURE,))),
         lambda: runtime.generate_text(TextRequest(ASK, (PICTURE,))),
