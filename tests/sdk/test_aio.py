@@ -4,14 +4,16 @@ import asyncio
 import inspect
 
 import sightline as sl
-from sightline.aio import AsyncSession, AsyncStream
+from sightline.aio import AsyncSession
+from sightline.awaited.streams import AsyncStream
 from sightline.session import Session
 from sightline.streaming import Stream
 
 
 def public(cls):
     """The public methods and properties of a class."""
-    return {name: member for name, member in vars(cls).items() if not name.startswith("_")}
+    named = [name for base in reversed(cls.__mro__) for name in vars(base) if not name.startswith("_")]
+    return {name: inspect.getattr_static(cls, name) for name in named}
 
 
 def test_the_twin_has_the_same_signatures():

@@ -11,11 +11,12 @@ from sightline import local
 from sightline.cli.looking import Folder, existing
 from sightline.cli.output import AsJson, say
 from sightline.errors import InputError, NotFoundError
-from sightline.session import Ref, Session
+from sightline.session import Session
 from sightline.tree.mapping import RunReport
 from sightline.tree.playing import ItemReport
 from sightline.tree.replay import Replayed
 from sightline.tree.workflow import Workflow
+from sightline.verbs.kinds import Ref
 from sightline_runtime.protocol import Runtime
 
 At = Annotated[str | None, typer.Argument(help="a branch or a step; the current branch without it")]

@@ -39,6 +39,11 @@ class PlanRun:
     stopped: Stop
     why: str
 
+    def raise_if_stopped(self) -> None:
+        """Raise BudgetError if the budget ended the run, for work that this run was part of."""
+        if self.stopped == "budget":
+            raise BudgetError(self.why, hint="give it more, or ask for less")
+
     def __str__(self) -> str:
         chain = [f"  {number}. {thought}" for number, thought in enumerate(self.thoughts, 1)]
         found = self.answer or (self.image.alias or "a picture" if self.image else "nothing")
