@@ -24,19 +24,20 @@ def told(
 ) -> types.CallToolResult:
     """The result of a call that was done in a place, {"session", "branch"}; a fault is a result too."""
     where = ", ".join(f"{name} {value}" for name, value in place.items())
-    lines = types.TextContent(text=f"{outcome.text}\n({where})" if where else outcome.text)
+    text = f"{outcome.text}\n({where})" if where else outcome.text
     links = list(_links(outcome.structured))[:_MOST_LINKS]
-    pictures = [_picture(each) for each in outcome.previews] if previews else []
+    shown = list(outcome.previews) if previews else []
     data = {**place, **outcome.structured} if structured or outcome.fault else None
     while True:
+        captions = "".join(f"\n[preview: {each.label}]" for each in shown)
         result = types.CallToolResult(
-            content=[lines, *pictures, *links],
+            content=[types.TextContent(text=text + captions), *map(_picture, shown), *links],
             structured_content=data,
             is_error=outcome.fault is not None,
         )
-        if not pictures or len(result.model_dump_json(by_alias=True)) <= LARGEST:
+        if not shown or len(result.model_dump_json(by_alias=True)) <= LARGEST:
             return result
-        pictures.pop()  # the text names each, and its link leads to it
+        shown.pop()  # the text names each, and its link leads to it
 
 
 def failed(error: SightlineError) -> types.CallToolResult:

@@ -111,7 +111,10 @@ class _Watched(Executor):
 
 @contextmanager
 def _at(session: Session, at: str | None) -> Iterator[Session]:
-    """The session on the branch of a call; a branch that parted for it and was not used is gone again."""
+    """The session on the branch of a call; a branch that parted for it and was not used is gone again.
+
+    Where the call checks another branch out, that is the session's current one from then on.
+    """
     executor = executor_of(session)
     head = executor.store.database.get_ref("head", "HEAD")
     before = executor.refs.branches()
@@ -119,6 +122,8 @@ def _at(session: Session, at: str | None) -> Iterator[Session]:
     branch, start = view.head
     try:
         yield view
+        if view.head[0] != branch:
+            session.checkout(view.head[0])
     finally:
         if branch not in before and executor.refs.branches().get(branch) == start:
             session.drop(branch)

@@ -119,7 +119,8 @@ def test_a_result_is_text_preview_link_and_data(house):
     shown = next(block for block in result.content if block.type == "image")
     with Image.open(io.BytesIO(base64.b64decode(shown.data))) as preview:
         assert max(preview.size) <= 512
-    assert "1024x768" in text_of(result)
+    assert "img1 (1024x768" in text_of(result)
+    assert "[preview: img1" in text_of(result)
     assert link.uri == result.structured_content["images"][0]["uri"]
     whole = base64.b64decode(read.contents[0].blob)
     with house.tenants.session(LOCAL, "main") as session:
@@ -243,6 +244,13 @@ def test_a_checkout_is_where_later_calls_go(house):
         return [each.structured_content["branch"] for each in (on_alt, on_main)]
 
     assert connected(house, work) == ["alt", "main"]
+
+    async def once_more(client):
+        await client.call_tool("checkout", {"name": "alt"})
+
+    connected(house, once_more)
+    with house.tenants.session(LOCAL, "main") as session:
+        assert session.head[0] == "alt"
 
 
 def test_calls_at_the_same_time(house):
