@@ -21,8 +21,8 @@ from sightline.server.tenants import Tenants
 from sightline.tree.steps import Step
 
 _OFFSET = re.compile(r"([0-9]{1,18})-([0-9a-f]{8})")
-_LOOK = 0.25
-"""Seconds between two looks at the log."""
+_LOOK, _SELDOM = 0.2, 1.0
+"""Seconds between two looks at the log, while steps come and after a while without."""
 _AT_ONCE = 100
 
 
@@ -66,19 +66,20 @@ class Feed:
 
     async def frames(self, after: int, *, goes_on: Callable[[], bool]) -> AsyncIterator[bytes | None]:
         """Steps as they are stored, then `end`: after the last, once it goes on no more."""
-        silent_since = time.monotonic()
+        silent_since, pause = time.monotonic(), _LOOK
         while True:
             found = await asyncio.to_thread(self.read, after)
             for number, line in found:
                 after = number
                 yield line
             if found:
-                silent_since = time.monotonic()
+                silent_since, pause = time.monotonic(), _LOOK
                 continue
             if not goes_on():
                 break
             if time.monotonic() - silent_since > PING:
                 silent_since = time.monotonic()
                 yield None
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(pause)
+            pause = min(_SELDOM, 1.5 * pause)
         yield frame("", "end", "{}")

@@ -32,9 +32,6 @@ from sightline.tree.execute import Executor, added
 from sightline.tree.steps import Step
 from sightline_tools.image import PixelArray
 
-_LOOK = 0.1
-"""Seconds between two looks whether a waiting client is still there."""
-
 Work = Callable[[Watch], Answer]
 Checked = tuple[str, Work]
 """The recipe of a checked call, and what does it."""
@@ -115,21 +112,28 @@ async def start(house: House, asked: Asked, *, detached: bool, limit: float) -> 
 async def outcome(run: Run, request: Request) -> Answer:
     """Wait for the answer of a run; if all who wait go away, it is cancelled. Raises the run's error."""
     run.waiting += 1
+    waits = {asyncio.create_task(run.ended.wait()), asyncio.create_task(_gone(request))}
     try:
-        while not run.ended.is_set():
-            if await request.is_disconnected():
-                raise CancelledError("the client went away")
-            with suppress(TimeoutError):
-                await asyncio.wait_for(run.ended.wait(), _LOOK)
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        for each in waits:
+            each.cancel()
         run.waiting -= 1
         if not run.waiting and not run.detached:
             run.cancel()  # harmless after the end
     if run.error is not None:
         raise run.error
     if run.answer is None:
-        raise CancelledError("the run ended without an answer")
+        raise CancelledError("the client went away")
     return run.answer
+
+
+async def _gone(request: Request) -> bool:
+    """Wait until the client has closed the connection, or sends what it must not."""
+    with suppress(SightlineError):
+        while (await request.receive())["type"] != "http.disconnect":
+            continue
+    return True
 
 
 async def _begin(house: House, asked: Asked, run: Run, limit: float) -> None:
