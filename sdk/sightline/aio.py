@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 from sightline.awaited.base import awaited
 from sightline.awaited.making import AsyncMaking
 from sightline.awaited.past import AsyncPast
+from sightline.awaited.reasoning import AsyncReasoning
 from sightline.awaited.tree import AsyncTree
 
 
-class AsyncSession(AsyncMaking, AsyncTree, AsyncPast):
+class AsyncSession(AsyncMaking, AsyncTree, AsyncPast, AsyncReasoning):
     """A session whose verbs are awaited; see `Session`."""
 
     def __init__(

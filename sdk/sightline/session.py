@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 
 from sightline.verbs.making import Making
 from sightline.verbs.past import Past
+from sightline.verbs.reasoning import Reasoning
 from sightline.verbs.tree import Tree
 
 
-class Session(Making, Tree, Past):
+class Session(Making, Tree, Past, Reasoning):
     """A multi-turn visual session; use it as a context manager or call `close`.
 
     `path` is a folder that is made if needed, None keeps everything in memory. With `store`

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from sightline.errors import InputError
 from sightline.reasoning.desk import BudgetError, Candidate, Desk
 from sightline.reasoning.outcome import Goal, Outcome, Stop
+from sightline.reasoning.strategies.plan_execute import PlanExecute
+from sightline.reasoning.strategies.refine import Refine
 from sightline.reasoning.strategies.strategy import Strategy
 from sightline.tree.line import walk
 from sightline.tree.steps import Step
@@ -16,6 +18,8 @@ def solve(
     desk: Desk, text: str, images: Sequence[object], strategy: Strategy, choices: Sequence[str]
 ) -> Outcome:
     """Pursue a goal at a desk whose branch is there; every step stands on it, whatever stops the run."""
+    if not callable(getattr(strategy, "pursue", None)):
+        raise InputError(f"{strategy!r} is no strategy", hint="give Direct(), Refine(), BestOf(4), …")
     root = desk.executor.refs.head()[1]
     stopped: Stop = "done"
     why = "the strategy ended"
@@ -51,8 +55,6 @@ def _outcome(desk: Desk, text: str, found: Candidate, stopped: Stop, why: str, r
     )
 
 
-def checked_strategy(strategy: object) -> Strategy:
-    """A strategy that was given; InputError for what is none."""
-    if not callable(getattr(strategy, "pursue", None)):
-        raise InputError(f"{strategy!r} is no strategy", hint="give Direct(), Refine(), BestOf(4), …")
-    return strategy  # type: ignore[return-value]
+def default_strategy(kind: str) -> Strategy:
+    """What a goal of a kind is pursued with unless told otherwise."""
+    return PlanExecute() if kind == "answer" else Refine()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 from pydantic import JsonValue
 
 from sightline.reasoning.plans.plan import INSIDE, REFERENCE, Action, Let, Node, Parallel, Plan, Repeat, Test
 from sightline.reasoning.plans.values import FIELDS
+from sightline.tree.plans import is_seeded
+from sightline_tools.schemas import input_schema
+from sightline_tools.toolbox import Toolbox
 
 Kind = Literal["image", "answer", "data", "any"]
 
@@ -24,13 +27,6 @@ _ALLOWED: Mapping[Kind, tuple[str, ...]] = {
 }
 
 
-class Tools(Protocol):
-    """What a plan is checked against: the names of tools, with the JSON schema of their arguments."""
-
-    def schemas(self) -> Mapping[str, Mapping[str, object]]:
-        """Name of a tool → JSON schema of its arguments."""
-
-
 @dataclass(frozen=True)
 class Problem:
     """Something that is wrong with a plan: where, and what."""
@@ -40,6 +36,11 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}"
+
+
+def schemas_of(toolbox: Toolbox) -> Mapping[str, Mapping[str, object]]:
+    """The JSON schemas of the arguments of all tools, by name, as a plan is checked against them."""
+    return {tool.name: input_schema(tool.args_model, seeded=is_seeded(tool)) for tool in toolbox}
 
 
 def check(plan: Plan, schemas: Mapping[str, Mapping[str, object]]) -> list[Problem]:

@@ -1,0 +1,123 @@
+"""What changed between two pictures, in words: where pixels differ, look at both and say it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sightline.reasoning import phrases
+from sightline.results import Answered, Picture
+from sightline_tools.locality import CHANGED, difference, resized
+
+Ask = Callable[[Picture, str, Sequence[str]], Answered]
+
+_FLAT = 0.03
+"""A part with fewer pixels than that off the border's colour is empty."""
+_TOUCHED = 0.06
+"""A part with fewer changed pixels than that is as before."""
+_EVERYWHERE = 0.5
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that differs: where, what was there and what is now; empty where nothing is."""
+
+    place: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        if not self.before:
+            return f"{phrases.article(self.after)} was added {self.place}"
+        if not self.after:
+            return f"the {self.before} {self.place} was removed"
+        return f"the {self.before} {self.place} became {phrases.article(self.after)}"
+
+
+@dataclass(frozen=True)
+class Change:
+    """What changed between two pictures."""
+
+    background: tuple[str, str] | None
+    differences: tuple[Difference, ...]
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Each change as a sentence; a thing that left one place for another has moved."""
+        told = [] if self.background is None else [f"the background became {self.background[1]}"]
+        gone = [each for each in self.differences if not each.after]
+        come = [each for each in self.differences if not each.before]
+        for old in list(gone):
+            new = next((each for each in come if each.after == old.before), None)
+            if new is not None:
+                told.append(f"the {old.before} moved from {_bare(old.place)} to {_bare(new.place)}")
+                gone.remove(old)
+                come.remove(new)
+        both = [each for each in self.differences if each.before and each.after]
+        return tuple([*told, *map(str, [*both, *gone, *come])])
+
+    def __str__(self) -> str:
+        return "; ".join(self.sentences) or "nothing changed"
+
+
+def describe_change(ask: Ask, before: Picture, after: Picture, *, family: str) -> Change:
+    """Say what differs between two pictures: the background, and each place of a 3×3 grid.
+
+    The model is asked only about places whose pixels differ.
+    """
+    a, b = resized(before.numpy()[..., :3], (after.ref.width, after.ref.height)), after.numpy()[..., :3]
+    ground_a, ground_b = _ground(a), _ground(b)
+    moved = difference(a, b) > CHANGED
+    background = None
+    if np.abs(ground_a.astype(int) - ground_b).max() > CHANGED and moved.mean() > _EVERYWHERE:
+        question = "what color is the background?"
+        background = ask(before, question, ()).text, ask(after, question, ()).text
+        moved = _apart_from(a, ground_a) != _apart_from(b, ground_b)
+    found = []
+    for index, place in enumerate(phrases.PLACES):
+        part = _cell(moved.shape, index)
+        if moved[part].mean() >= _TOUCHED:
+            texts = [
+                _told(ask, picture, place, family) if _apart_from(pixels, ground)[part].mean() > _FLAT else ""
+                for picture, pixels, ground in ((before, a, ground_a), (after, b, ground_b))
+            ]
+            if texts[0] != texts[1]:
+                found.append(Difference(place, *texts))
+    return Change(background, tuple(found))
+
+
+def _told(ask: Ask, picture: Picture, place: str, family: str) -> str:
+    """What is in a place: colour and shape in the world of shapes, elsewhere whatever the model says."""
+    if family not in ("embedded", "fake"):
+        return ask(picture, f"what is {place}? answer in a few words.", ()).text.strip(" .").lower()
+    color, shape = (
+        ask(picture, f"what {what} is the object {place}?", ()).text for what in ("color", "shape")
+    )
+    name = f"{color} {shape}"
+    return f"{ask(picture, f'how big is the {name}?', phrases.SIZES).text} {name}"
+
+
+def _ground(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    color: npt.NDArray[np.uint8] = np.median(border, axis=0).astype(np.uint8)
+    return color
+
+
+def _apart_from(pixels: npt.NDArray[np.uint8], color: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    return np.asarray(np.abs(pixels.astype(int) - color).max(axis=2) > 2 * CHANGED)
+
+
+def _cell(shape: tuple[int, ...], index: int) -> tuple[slice, slice]:
+    row, column = divmod(index, 3)
+    height, width = shape[:2]
+    return (
+        slice(round(row * height / 3), round((row + 1) * height / 3)),
+        slice(round(column * width / 3), round((column + 1) * width / 3)),
+    )
+
+
+def _bare(place: str) -> str:
+    return place.removeprefix("at ").removeprefix("in ")

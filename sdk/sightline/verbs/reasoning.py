@@ -1,0 +1,121 @@
+"""Reasoning: claims checked, goals pursued, plans run, answers explained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+from sightline.errors import InputError
+from sightline.reasoning.attribution import Attribution, attribution
+from sightline.reasoning.changes import Change, describe_change
+from sightline.reasoning.claims import Check
+from sightline.reasoning.desk import Desk
+from sightline.reasoning.outcome import Goal, Outcome
+from sightline.reasoning.plans.check import check, schemas_of
+from sightline.reasoning.plans.plan import Plan
+from sightline.reasoning.plans.running import PlanRun, run
+from sightline.reasoning.solve import default_strategy, solve
+from sightline.reasoning.strategies.strategy import Strategy
+from sightline.reasoning.verify import Judge, Verdict, verify
+from sightline.results import Answered, Picture
+from sightline.toolset.budgets import Budget, Ledger
+from sightline.tree.branching import free_branch
+from sightline.verbs.base import Verbs
+from sightline.verbs.kinds import ImageLike
+
+
+class Reasoning(Verbs):
+    """The verbs that take several steps to come to something."""
+
+    def verify(
+        self,
+        image: ImageLike,
+        claim: str | Sequence[Check],
+        *,
+        before: ImageLike | None = None,
+        judge: Judge | None = None,
+    ) -> Verdict:
+        """Check whether a picture shows a claim: `passed` is True, False, or None where it cannot be told.
+
+        The claim is split into questions whose answers have probabilities; give your own
+        `Check`s to ask something else. With `before` the claim is the instruction of an edit,
+        and what it does not name must have stayed. A second `judge` can only make it less sure.
+        """
+        desk = Desk(self._executor, Ledger(Budget()))
+        picture = desk.bring(image)
+        source = None if before is None else desk.bring(before)
+        info = self._executor.runtime.info
+        return verify(desk.ask, info, picture, claim, before=source, judge=judge)
+
+    def solve(
+        self,
+        goal: str,
+        images: Sequence[ImageLike] | ImageLike = (),
+        *,
+        strategy: Strategy | None = None,
+        budget: Budget | None = None,
+        choices: Sequence[str] = (),
+        judge: Judge | None = None,
+        branch: str | None = None,
+    ) -> Outcome:
+        """Pursue a goal: a question about pictures, a change of one, or a new one, on a branch of its own.
+
+        By default a question is answered by a plan of intermediate pictures where it needs
+        one, and a picture is checked and refined. A `budget` is hard: a run that it ends keeps
+        its steps and gives the best it has; `stopped` and `why` say so.
+        """
+        given = [images] if _is_one(images) else list(cast(Sequence[ImageLike], images))
+        wanted = Goal(goal, (), tuple(choices))  # what is wrong is said before a branch is made
+        if not (given or wanted.kind != "answer"):
+            raise InputError(f"{goal!r} is about a picture", hint="give one with images=")
+        desk = self._desk(branch, "solve", budget, judge)
+        return solve(desk, goal, given, strategy or default_strategy(wanted.kind), choices)
+
+    def run(
+        self,
+        plan: Plan | Mapping[str, object] | str | Path,
+        inputs: Mapping[str, ImageLike] | None = None,
+        *,
+        budget: Budget | None = None,
+        branch: str | None = None,
+    ) -> PlanRun:
+        """Run a plan (also as data, JSON or YAML, or a Path to a file of one) on a branch of its own.
+
+        It is checked first: InputError names every fault, and nothing has run.
+        """
+        read = plan if isinstance(plan, Plan) else Plan.read(plan)
+        faults = check(read, schemas_of(self._executor.toolbox))
+        if faults:
+            raise InputError(f"the plan cannot run: {'; '.join(map(str, faults))}", hint="see Plan.check")
+        return run(self._desk(branch, "plan", budget), read, inputs or {})
+
+    def why(self, answer: Answered, *, parts: int = 6) -> Attribution:
+        """Find what an answer depends on: each of parts×parts of its picture is covered and asked again.
+
+        Records nothing. InputError for what is no answer about a picture.
+        """
+        if not isinstance(answer, Answered):
+            raise InputError(f"{type(answer).__name__} is no answer", hint="give what `understand` returned")
+        args = self._executor.recorded(answer.step)
+        picture, question = args.get("image"), args.get("question")
+        if not isinstance(picture, Picture) or not isinstance(question, str):
+            raise InputError("the answer is about no picture", hint="give what `understand` returned")
+        return attribution(self._executor.runtime, picture, question, answer, parts=parts)
+
+    def describe_change(self, before: ImageLike, after: ImageLike) -> Change:
+        """Say in words what differs between two pictures."""
+        desk = Desk(self._executor, Ledger(Budget()))
+        family = self._executor.runtime.info.family
+        return describe_change(desk.ask, desk.bring(before), desk.bring(after), family=family)
+
+    def _desk(self, branch: str | None, what: str, budget: Budget | None, judge: Judge | None = None) -> Desk:
+        """A desk on a new branch that starts here."""
+        name = free_branch(self._executor, branch, None, what)
+        self._executor.refs.branch(name, self._executor.refs.head()[1])
+        return Desk(self._executor.on(name), Ledger(budget or Budget()), judge)
+
+
+def _is_one(images: object) -> bool:
+    """Whether one picture was given in the place of several."""
+    return not isinstance(images, list | tuple)
