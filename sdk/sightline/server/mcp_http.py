@@ -23,6 +23,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from sightline.errors import BusyError, ForbiddenError, UnauthorizedError
 from sightline.server.access import Caller, caller_of
+from sightline.server.deadlines import limit_of
 from sightline.server.house import House
 from sightline.server.mcp_server import create_mcp
 from sightline.server.mcp_tools import Client
@@ -53,7 +54,7 @@ class Door:
         """Take requests as long as the block lasts; for the lifespan of an application."""
         limit = min(_MESSAGE, self._house.settings.max_body)
         self._manager = StreamableHTTPSessionManager(
-            create_mcp(self._house, _client),
+            create_mcp(self._house, self._client),
             session_idle_timeout=_IDLE,
             max_sessions=_MOST,
             max_request_body_size=limit,
@@ -72,6 +73,18 @@ class Door:
         token = AccessToken(token="", client_id=f"{caller.tenant}/{caller.key}", scopes=[])
         serve = partial(self._manager.handle_request, {**scope, "user": AuthenticatedUser(token)}, receive)
         await (self._until_closing(serve, send) if scope["method"] == "GET" else serve(send))
+
+    def _client(self, context: ServerRequestContext[Any, Any]) -> Client:
+        """Who makes a call, from the HTTP request that it came with, and what results he wants."""
+        request = context.request
+        if not isinstance(request, HTTPConnection):
+            raise UnauthorizedError("the call came without its request", hint="call again")
+        return Client(
+            _caller(request).tenant,
+            previews=_wants(request.query_params, "previews"),
+            structured=_wants(request.query_params, "structured"),
+            patience=limit_of(request, self._house.settings.call_timeout),
+        )
 
     async def _until_closing(self, serve: Callable[[Send], Awaitable[None]], send: Send) -> None:
         """Serve the stream that an older client keeps open; it ends when the server begins to close."""
@@ -93,18 +106,6 @@ class Door:
         while self._house.crew.open:
             await anyio.sleep(_LOOK)
         stream.cancel()
-
-
-def _client(context: ServerRequestContext[Any, Any]) -> Client:
-    """Who makes a call, from the HTTP request that it came with, and what results he wants."""
-    if not isinstance(context.request, HTTPConnection):
-        raise UnauthorizedError("the call came without its request", hint="call again")
-    wanted = context.request.query_params
-    return Client(
-        _caller(context.request).tenant,
-        previews=_wants(wanted, "previews"),
-        structured=_wants(wanted, "structured"),
-    )
 
 
 def _wants(wanted: QueryParams, part: str) -> bool:

@@ -81,7 +81,7 @@ class _Handlers:
         try:
             client = self._client_of(context)
             work = partial(self._tools.call, client, params.name, params.arguments or {})
-            limit = self._house.settings.call_timeout
+            limit = client.patience or self._house.settings.call_timeout
             return await call(self._house.crew, work, context.session.report_progress, limit=limit)
         except SightlineError as error:
             return failed(error)

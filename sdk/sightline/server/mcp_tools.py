@@ -42,12 +42,16 @@ _TOLD: Mapping[str, Mapping[str, object]] = {"session": {"type": "string"}, "bra
 
 @dataclass(frozen=True)
 class Client:
-    """Who calls: the tenant, the session of calls that name none, and what results he wants."""
+    """Who calls: the tenant, the session of calls that name none, and what results he wants.
+
+    `patience` is how many seconds he waits for a call, None for as long as the server allows.
+    """
 
     tenant: str
     session: str = "main"
     previews: bool = True
     structured: bool = True
+    patience: float | None = None
 
 
 class Tools:

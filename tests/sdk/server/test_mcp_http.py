@@ -20,11 +20,12 @@ from sightline_runtime.testing import FakeRuntime
 MODES = ("auto", "legacy")
 
 
-def connected(address, work, *, mode="auto", key=None):
+def connected(address, work, *, mode="auto", key=None, **headers):
     """Run `work(client)` with a client of its own, within half a minute."""
 
     async def main():
-        headers = {"authorization": f"Bearer {key}"} if key else {}
+        if key:
+            headers["authorization"] = f"Bearer {key}"
         async with (
             asyncio.timeout(30),
             httpx2.AsyncClient(headers=headers, timeout=20) as http,
@@ -109,6 +110,19 @@ def test_an_abandoned_call_stops(tmp_path, mode):
     with running(house) as address:
         assert connected(f"{address}/mcp", work, mode=mode) == 0
     house.close()
+
+
+def test_a_client_says_how_long_he_waits(tmp_path):
+    """A deadline in the header ends a call in time, as with every other route."""
+    house = House(FakeRuntime(delay=20.0), Settings(data=tmp_path))
+
+    async def work(client):
+        return await client.call_tool("generate", {"prompt": "a red star", "steps": 1000})
+
+    with running(house) as address:
+        result = connected(f"{address}/mcp", work, **{"x-deadline": "0.3"})
+    house.close()
+    assert result.structured_content["error"]["code"] == "deadline"
 
 
 def test_parts_are_left_out_by_the_address(served):
