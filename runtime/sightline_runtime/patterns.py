@@ -134,6 +134,7 @@ _WORD: Ranges = ((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A))
 _SPACE: Ranges = ((0x09, 0x0D), (0x20, 0x20))
 _CLASSES = {"d": _DIGIT, "w": _WORD, "s": _SPACE}
 _CLASSES |= {name.upper(): others(chars) for name, chars in _CLASSES.items()}
+_REPEATS = {"?", "*", "+", "{"}
 _CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "f": "\f", "v": "\v"}
 ANYTHING = Chars(others(((0x0A, 0x0A),)))
 """What `.` stands for."""
@@ -210,22 +211,20 @@ class _Parser:
         return parts[0] if len(parts) == 1 else Sequence(tuple(parts))
 
     def _repeated(self, part: Node) -> Node:
-        bounds = self._bounds()
-        if bounds is None:
+        if self._next() not in _REPEATS:
             return part
-        low, high = bounds
+        low, high = self._bounds()
         if (high is not None and not low <= high) or max(low, high or 0) > _MAX_REPEAT:
             self._wrong(f"a repeat of {low} to {high} times")
-        if self._next() and self._next() in "?*+{":
+        if self._next() in _REPEATS:
             self._wrong("a repeat of a repeat without a group")
         return Repeat(part, low, high)
 
-    def _bounds(self) -> tuple[int, int | None] | None:
+    def _bounds(self) -> tuple[int, int | None]:
         for mark, bounds in (("?", (0, 1)), ("*", (0, None)), ("+", (1, None))):
             if self._take(mark):
                 return bounds
-        if not self._take("{"):
-            return None
+        self._take("{")
         low, comma = self._number(), self._take(",")
         high = self._number() if comma else low
         if not self._take("}") or low is None:

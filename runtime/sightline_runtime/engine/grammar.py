@@ -23,14 +23,14 @@ from torch import Tensor
 from sightline_runtime.automaton import DEAD, MAX_STATES, Automaton
 from sightline_runtime.engine.matching import LARGE, Matcher, Matchers
 from sightline_runtime.errors import InputError
-from sightline_runtime.patterns import Either, literal, parse
+from sightline_runtime.patterns import Either, literal, parse, render
 from sightline_runtime.patterns import Sequence as Parts
 
 Ids = npt.NDArray[np.signedinteger[Any]]
 
 _FAR = 1 << 40
 """More tokens than any answer has."""
-_EXPLORED = 20_000
+_EXPLORED = 5_000
 """States that are looked at for the way to a match, where a vocabulary cannot spell every text."""
 _KEPT_IDS = 8_000_000
 """Tokens of all walks that one grammar keeps: 8 bytes each."""
@@ -52,6 +52,11 @@ class Vocabulary:
     def spells(self) -> bool:
         """Whether every text can be written, byte by byte if it must."""
         return len({token for token in self.tokens if len(token) == 1}) == 256
+
+    @cached_property
+    def longest(self) -> int:
+        """Bytes of the longest token."""
+        return max(map(len, self.tokens), default=0)
 
     @cached_property
     def levels(self) -> "tuple[_Level, ...]":
@@ -107,6 +112,7 @@ class Grammar:
 
     def __init__(self, pattern: str, vocabulary: Vocabulary) -> None:
         node = parse(pattern)
+        self.plain = render(node)
         self.vocabulary, self.lock = vocabulary, threading.RLock()
         if vocabulary.lead:
             plain = Automaton(node)
@@ -133,7 +139,7 @@ class Grammar:
     def check(self, limit: int) -> None:
         """Refuse a pattern that no answer of at most `limit` tokens matches."""
         with self.lock:
-            least = self.fewest(self.start)
+            least = self._least(limit)
         if least >= _FAR:
             raise InputError(
                 "the model can write nothing that matches the pattern",
@@ -144,6 +150,14 @@ class Grammar:
                 f"the shortest match of the pattern takes {least} tokens, max_tokens is {limit}",
                 hint="raise max_tokens or shorten the pattern",
             )
+
+    def _least(self, limit: int) -> int:
+        """How few tokens an answer takes, or fewer than that where it is too many by far."""
+        bytes_ = self.automaton.shortest(self.start)
+        longest = self.vocabulary.longest
+        if self.start != DEAD and bytes_ > limit * longest:
+            return -(-bytes_ // max(1, longest))
+        return self.fewest(self.start)
 
     def walk(self, state: int) -> tuple[Ids, Ids]:
         """The tokens that keep a match possible, and the state after each."""
@@ -286,7 +300,9 @@ class Guide:
         if left <= grammar.automaton.widest:
             self._matcher = None  # it knows nothing of what is left
         with grammar.lock:
-            kept = self._matcher.allowed() if self._matcher else grammar.allowed(self._state, left)
+            kept = self._matcher.allowed() if self._matcher else None
+            if kept is None:
+                self._matcher, kept = None, grammar.allowed(self._state, left)
             accepts = grammar.automaton.accepts(self._state)
         return np.concatenate([kept, grammar.vocabulary.ends]) if accepts else kept
 
@@ -320,7 +336,7 @@ class Grammars:
         with self._lock:
             grammar = self._grammar(pattern)
         grammar.check(limit)
-        return Guide(grammar, self._matchers.matcher(pattern) if self._matchers else None)
+        return Guide(grammar, self._matchers.matcher(grammar.plain) if self._matchers else None)
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:

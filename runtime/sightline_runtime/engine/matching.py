@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from sightline_runtime.patterns import parse, render
-
 if TYPE_CHECKING:
     from llguidance import LLMatcher
 
@@ -40,9 +38,11 @@ class Matcher:
     def __init__(self, matcher: "LLMatcher", words: npt.NDArray[np.bool_]) -> None:
         self._matcher, self._words = matcher, words
 
-    def allowed(self) -> npt.NDArray[np.int64]:
-        """The tokens that keep a match possible, those that end an answer left out."""
+    def allowed(self) -> npt.NDArray[np.int64] | None:
+        """The tokens that keep a match possible, those that end an answer left out; None if it gave up."""
         bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
+        if self._matcher.is_error():
+            return None
         mask = np.unpackbits(bits, count=len(self._words), bitorder="little").astype(bool)
         return np.flatnonzero(mask & self._words)
 
@@ -66,10 +66,10 @@ class Matchers:
         """Whether llguidance can be imported."""
         return importlib.util.find_spec("llguidance") is not None
 
-    def matcher(self, pattern: str) -> Matcher | None:
-        """A matcher at the start of a pattern; None if llguidance does not take it."""
+    def matcher(self, plain: str) -> Matcher | None:
+        """A matcher at the start of a pattern that `render` wrote; None if llguidance does not take it."""
         from llguidance import LLMatcher
 
-        lark = f'%llguidance {{"no_forcing": true}}\nstart: /{render(parse(pattern))}/'
-        made = LLMatcher(self._tokenizer, LLMatcher.grammar_from_lark(lark))
+        lark = f'%llguidance {{"no_forcing": true}}\nstart: /{plain}/'
+        made = LLMatcher(self._tokenizer, LLMatcher.grammar_from_lark(lark), log_level=0)
         return None if made.is_error() else Matcher(made, self._words)

@@ -171,13 +171,56 @@ def test_grammars_are_kept_and_shared():
     assert not np.array_equal(first.allowed(4), second.allowed(4))
 
 
+def test_a_hopeless_pattern_is_refused_without_looking_far():
+    """More bytes than so many of the longest tokens have are too many at once."""
+    grammar = Grammar("x" * 90_000, BPE)
+    with pytest.raises(InputError, match="takes"):
+        grammar.check(64)
+    assert len(grammar.automaton) == 2
+
+
+class GivesUp:
+    """A matcher that fails midway."""
+
+    def __init__(self):
+        self.left = 3
+
+    def allowed(self):
+        """Nothing, from the fourth time on."""
+        self.left -= 1
+        return np.asarray([TOKENS.ids("a")[0]]) if self.left >= 0 else None
+
+    def advance(self, token):
+        """Go on."""
+
+
+def test_a_matcher_that_gives_up_is_left():
+    """The grammar goes on alone, from where the matcher stood."""
+    guide = Guide(Grammar("a{3}b{3}", BPE), GivesUp())
+    said = []
+    while not guide.done:
+        said.append(int(guide.allowed(90)[0]))
+        guide.advance(said[-1])
+    assert text_of(BPE, said) == "aaabbb"
+
+
+def test_the_tokens_of_a_byte_level_tokenizer_are_its_bytes():
+    """What the tokens say together is what was encoded; control tokens say nothing."""
+    text = "a red star é😀\n\x00"
+    assert b"".join(BPE.tokens[token] for token in TOKENS.ids(text)) == text.encode()
+    assert BPE.tokens[TOKENS.id("<|im_end|>")] == b""
+    assert BPE.spells
+    assert not WORDS.spells
+
+
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_llguidance_allows_the_same_tokens(pattern):
     """On every state of random answers both masks are equal."""
     pytest.importorskip("llguidance")
     matchers = Matchers(BPE.tokens, int(BPE.ends[0]))
     for seed in range(4):
-        grammar, matcher = Grammar(pattern, BPE), matchers.matcher(pattern)
+        grammar = Grammar(pattern, BPE)
+        matcher = matchers.matcher(grammar.plain)
         tokens, _, _ = written(BPE, pattern, 60, seed=seed)
         state = grammar.start
         for token in tokens:
