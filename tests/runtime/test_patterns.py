@@ -3,6 +3,8 @@
 import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sightline_runtime.errors import InputError
 from sightline_runtime.patterns import MAX_LENGTH, escape, parse, render
@@ -53,6 +55,17 @@ def test_a_pattern_is_written_as_the_same(pattern):
     written = render(parse(pattern))
     assert render(parse(written)) == written
     re.compile(written)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet="ab(){}[]|?*+^$\\\\-,.0123xudws&~é\ud800", max_size=25))
+def test_nothing_but_input_errors_come_of_any_text(text):
+    """A text is a pattern, and then one that can be written again, or it is refused."""
+    try:
+        written = render(parse(text))
+    except InputError:
+        return
+    assert render(parse(written)) == written
 
 
 def test_an_escaped_text_matches_itself_alone():

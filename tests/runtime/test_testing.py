@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sightline_runtime.errors import EngineError
+from sightline_runtime.errors import EngineError, InputError
 from sightline_runtime.protocol import DecodeRequest, FeatureRequest, Message, TextRequest
 from sightline_runtime.testing import Answer, Drawn, FakeRuntime, FaultyRuntime, ScriptedRuntime, colored
 from sightline_runtime.world import judge
@@ -44,3 +44,15 @@ def test_one_step_of_decoding_is_coarser_than_the_default(fake):
     assert not np.array_equal(plain, coarse)
     assert np.array_equal(coarse[::2, ::2], coarse[1::2, 1::2])
     assert judge.read(coarse).things[0].color == "red"
+
+
+def test_doubles_keep_to_a_pattern(fake):
+    """What is true is said if it matches, else the shortest match; a script that breaks it fails."""
+    request = TextRequest(SAY, pattern="(?:two|three) stars")
+    assert fake.generate_text(request).result().text == "two stars"
+    runtime = ScriptedRuntime(Answer("two stars"), Answer("a star"))
+    assert runtime.generate_text(request).result().text == "two stars"
+    with pytest.raises(EngineError, match="'a star' does not match"):
+        runtime.generate_text(request).result()
+    with pytest.raises(InputError, match="shortest match"):
+        fake.generate_text(TextRequest(SAY, pattern="(?:a ){9}star", max_tokens=3)).result()

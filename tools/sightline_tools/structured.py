@@ -210,7 +210,7 @@ def _spoken(whole: Schema, schema: Schema, names: tuple[str, ...]) -> _Spoken:
     values = schema.get("enum", [schema["const"]] if "const" in schema else None)
     kind = schema.get("type")
     if isinstance(values, list):
-        return _Spoken({_word(value): value for value in values}, "", str)
+        return _listed(values)
     if kind == "boolean":
         return _Spoken({YES: True, NO: False}, "", str)
     if kind in ("integer", "number"):
@@ -223,6 +223,13 @@ def _spoken(whole: Schema, schema: Schema, names: tuple[str, ...]) -> _Spoken:
         f"a model that answers in words cannot give {'.'.join(names) or 'this'}: {json.dumps(schema)[:100]}",
         hint="use texts, numbers, yes or no, choices, lists of them, and models of them",
     )
+
+
+def _listed(values: list[object]) -> _Spoken:
+    meanings = {_word(value): value for value in values}
+    if len(meanings) < len(values):
+        raise InputError(f"some of {values} are said alike", hint="leave one of them out")
+    return _Spoken(meanings, "", str)
 
 
 def _word(value: object) -> str:
@@ -276,6 +283,8 @@ def _several(item: _Spoken, schema: Schema) -> _Spoken:
     low, high = schema.get("minItems", 0), schema.get("maxItems", MOST_ITEMS)
     if not item.whole or not isinstance(low, int) or not isinstance(high, int) or high < 1:
         raise InputError("a list of any texts", hint="give its items choices or a pattern")
+    if any(re.search(_LINK, word) for word in item.meanings):
+        raise InputError("an item is said with a comma or an and", hint="use items that are told apart")
     more = f"(?:{_LINK} (?:{item.whole})){{{max(0, low - 1)},{high - 1}}}"
 
     def read(text: str) -> list[object]:

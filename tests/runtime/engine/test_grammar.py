@@ -13,8 +13,9 @@ from tests.tiny import release
 from sightline_runtime.engine import writing
 from sightline_runtime.engine.grammar import Grammar, Grammars, Guide, Vocabulary
 from sightline_runtime.engine.matching import Matchers
-from sightline_runtime.errors import InputError
+from sightline_runtime.errors import CancelledError, InputError
 from sightline_runtime.models.tokens import Tokens
+from sightline_runtime.protocol import Message, TextRequest
 
 TOKENS = Tokens(release.tokenizer())
 BPE = Vocabulary(TOKENS.spelled(), (TOKENS.id("<|im_end|>"), TOKENS.id("<|endoftext|>")))
@@ -227,3 +228,29 @@ def test_llguidance_allows_the_same_tokens(pattern):
             assert sorted(grammar.walk(state)[0].tolist()) == matcher.allowed().tolist()
             matcher.advance(token)
             state = grammar.automaton.read(state, BPE.tokens[token])
+
+
+def test_a_long_answer_streams_and_can_be_cancelled(embedded):
+    """The model's words come one by one; after a cancel no more of them."""
+    request = TextRequest((Message("user", ("a star",)),), pattern="(?:red ){200,300}red", max_tokens=301)
+    job = embedded.generate_text(request)
+    events = iter(job)
+    assert next(events).text == "red"
+    assert next(events).text == " red"
+    job.cancel()
+    with pytest.raises(CancelledError):
+        job.result(timeout=60)
+
+
+def test_the_shipped_model_says_what_a_pattern_leaves(embedded):
+    """A claim that it would not make, a tool call in its form, and nothing that it has no words for."""
+    ask = (Message("user", ("draw a red star",)),)
+    pattern = r"(?:generate|edit) \( (?:[^ ()]+ ){1,9}\)|undo \( \)"
+    call = embedded.generate_text(
+        TextRequest((Message("system", ("tools",)), *ask), pattern=pattern)
+    ).result()
+    assert call.text == "generate ( a red star )"
+    assert call.finish == "stop"
+    assert embedded.generate_text(TextRequest(ask, pattern="two|three")).result().text in ("two", "three")
+    with pytest.raises(InputError, match="can write nothing"):
+        embedded.generate_text(TextRequest(ask, pattern="[0-9]+"))
