@@ -47,9 +47,9 @@ _log = logging.getLogger("sightline.server")
 
 
 class Run:
-    """One call: made on the event loop, then started. `waiting` counts who waits for it.
+    """One call: made on the event loop, then started.
 
-    A run that is not `detached` is cancelled when nobody waits any more.
+    A run that is not `detached` is cancelled when nobody has waited for it for `grace` seconds.
     """
 
     def __init__(self, tenant: str, session: str, tool: str) -> None:
@@ -59,7 +59,7 @@ class Run:
         self.answer: Answer | None = None
         self.error: SightlineError | None = None
         self.ended_at: float | None = None
-        self.detached, self.waiting = False, 0
+        self.detached, self.grace, self._waiting = False, 0.0, 0
         self.ended = asyncio.Event()
         self._log, self._stop, self._late = EventLog(), Cancellation(), False
         self._loop = asyncio.get_running_loop()
@@ -74,6 +74,16 @@ class Run:
     def cancel(self) -> None:
         """Ask the work to stop; harmless after the end."""
         self._stop.cancel()
+
+    def join(self) -> None:
+        """Count one more who waits for the outcome."""
+        self._waiting += 1
+
+    def leave(self) -> None:
+        """Count one less; the last one's leaving cancels what goes on, at once or after the grace time."""
+        self._waiting -= 1
+        if not self._waiting and not self.ended.is_set():
+            self._loop.call_later(self.grace, self._abandon)
 
     def finish(self, answer: Answer) -> None:
         """End with an answer, unless there is an outcome."""
@@ -115,6 +125,10 @@ class Run:
             self._loop.call_soon_threadsafe(what)
 
     # --- on the loop -------------------------------------------------------------------------
+
+    def _abandon(self) -> None:
+        if not self._waiting and not self.detached:
+            self.cancel()
 
     def _expire(self) -> None:
         self._late = True

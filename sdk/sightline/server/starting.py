@@ -32,6 +32,9 @@ from sightline.tree.execute import Executor, added
 from sightline.tree.steps import Step
 from sightline_tools.image import PixelArray
 
+GRACE = 10.0
+"""Seconds that a call with a key runs on when its client went away: whoever sends a key comes again."""
+
 Work = Callable[[Watch], Answer]
 Checked = tuple[str, Work]
 """The recipe of a checked call, and what does it."""
@@ -92,7 +95,7 @@ async def start(house: House, asked: Asked, *, detached: bool, limit: float) -> 
     Raises errors of the tree, before any work.
     """
     run = house.runs.new(asked.tenant, asked.session, asked.tool)
-    run.detached = detached
+    run.detached, run.grace = detached, 0.0 if asked.key is None else GRACE
     try:
         earlier = None if asked.key is None else await _claimed(house, asked, asked.key, run)
         if earlier is not None:
@@ -110,17 +113,15 @@ async def start(house: House, asked: Asked, *, detached: bool, limit: float) -> 
 
 
 async def outcome(run: Run, request: Request) -> Answer:
-    """Wait for the answer of a run; if all who wait go away, it is cancelled. Raises the run's error."""
-    run.waiting += 1
+    """Wait for the answer of a run, or until the client goes away. Raises the run's error."""
+    run.join()
     waits = {asyncio.create_task(run.ended.wait()), asyncio.create_task(_gone(request))}
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for each in waits:
             each.cancel()
-        run.waiting -= 1
-        if not run.waiting and not run.detached:
-            run.cancel()  # harmless after the end
+        run.leave()
     if run.error is not None:
         raise run.error
     if run.answer is None:
@@ -186,7 +187,7 @@ async def _claimed(house: House, asked: Asked, key: str, run: Run) -> Run | None
     if entry is None:
         return None
     alive = house.runs.find(asked.tenant, entry.run)
-    if alive is not None:
+    if alive is not None and alive.error is None:
         return alive
     found = await asyncio.to_thread(_recovered, house, asked.tenant, entry)
     if found is not None:
@@ -203,7 +204,7 @@ def _recovered(house: House, tenant: str, entry: Entry) -> Answer | None:
         return Answer.model_validate_json(entry.body)
     if entry.mark is None:
         return None
-    with house.tenants.session(tenant, entry.mark.session) as session:
+    with house.tenants.session(tenant, entry.mark.session, create=False) as session:
         view = placed(session, entry.mark.branch)
         executor = executor_of(view)
         step = _left(executor, entry.mark)

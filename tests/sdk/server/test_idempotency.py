@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import httpx
 import pytest
 
 from sightline.errors import ConflictError, InputError
+from sightline.server import starting
 from sightline.server.idempotency import Entry, Ledger, Mark
 from sightline.session import Session
 from sightline_runtime.errors import EngineError
@@ -28,9 +30,9 @@ def client(tenant):
     return tenant[1]
 
 
-def post(client, body=CIRCLE, *, key="one", path=GENERATE, **params):
+def post(client, body=CIRCLE, *, key="one", path=GENERATE, timeout=10, **params):
     """The answer to a request with a key."""
-    return client.post(path, json=body, params=params, headers={"idempotency-key": key})
+    return client.post(path, json=body, params=params, headers={"idempotency-key": key}, timeout=timeout)
 
 
 def steps(client):
@@ -112,6 +114,25 @@ def test_a_retry_of_a_running_request_attaches_to_it(serve):
         assert post(client, wait=False).json()["id"] == run
         assert runtime.calls.count("generate_features") == 1
         assert steps(client) == 1
+
+
+def test_who_comes_again_finds_his_run(serve, monkeypatch):
+    """A cut request with a key runs on for a grace time in which a retry joins it; then it is cancelled."""
+    monkeypatch.setattr(starting, "GRACE", 1.0)
+    runtime = FakeRuntime(delay=1.0)
+    with serve(runtime=runtime) as (address, house), httpx.Client(base_url=address, timeout=10) as client:
+        client.post("/v1/sessions", json={"name": "cats"})
+        with pytest.raises(httpx.ReadTimeout):
+            post(client, timeout=0.3)
+        assert post(client).status_code == 200
+        assert runtime.calls.count("generate_features") == 1
+        runtime.delay = 30
+        with pytest.raises(httpx.ReadTimeout):
+            post(client, {"arguments": {"prompt": "a ring"}}, key="two", timeout=0.3)
+        ends = time.monotonic() + 5
+        while house.crew.load and time.monotonic() < ends:
+            time.sleep(0.05)
+        assert house.crew.load == 0
 
 
 def test_many_requests_that_cannot_be_done_are_all_told(client):
