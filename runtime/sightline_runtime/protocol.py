@@ -78,7 +78,9 @@ class TextRequest:
 
     With `choices` nothing is sampled: each choice is scored as the whole answer.
     `temperature` 0 is greedy; otherwise tokens are sampled with `seed`.
-    `deadline` is in seconds from the call, None for no limit.
+    `deadline` is in seconds from the call, None for no limit. `features` may stand in the
+    place of `images`, for models that can "read_features": a drawing is looked at before
+    it is painted; slots then name them.
 
     `pattern` is a regular expression, in the language of `patterns`, that the whole answer
     matches whatever the model would say: only tokens that keep a match possible within
@@ -93,6 +95,7 @@ class TextRequest:
 
     messages: tuple[Message, ...]
     images: tuple[Pixels, ...] = ()
+    features: tuple[Features, ...] = ()
     choices: tuple[str, ...] = ()
     pattern: str = ""
     max_tokens: int = 64
@@ -326,11 +329,13 @@ class Job(Generic[R]):
     def _next(self) -> Event | None:
         """Wait for the next event.
 
-        The wait has breaks: a Ctrl-C that comes just as Python falls asleep does not wake it.
+        The wait has breaks in the main thread: a Ctrl-C that comes just as Python falls asleep
+        does not wake it. Other threads get none, and many of them would wake for nothing.
         """
+        patience = _BREAK if threading.current_thread() is threading.main_thread() else None
         while True:
             try:
-                return self._events.get(timeout=_BREAK)
+                return self._events.get(timeout=patience)
             except queue.Empty:
                 continue
 

@@ -48,6 +48,7 @@ def _config(house: House) -> uvicorn.Config:
         ws="none",
         lifespan="on",
         server_header=False,
+        proxy_headers=False,  # whoever calls could write them
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=max(1, round(house.settings.drain_timeout)),
         backlog=1024,
