@@ -54,7 +54,7 @@ _INFO = RuntimeInfo(
     family="fake",
     device="cpu",
     dtype="uint8",
-    capabilities=frozenset({"understand", "generate", "edit", "embed", "preview"}),
+    capabilities=frozenset({"understand", "generate", "edit", "embed", "preview", "read_features"}),
     image_size=(_SIDE, _SIDE),
     feature_shape=(_SIDE, 3 * _SIDE),
     max_prompt_tokens=192,
@@ -103,6 +103,17 @@ def _fitted(request: TextRequest, known: str | None) -> str:
     return shortest
 
 
+def _looked_at(request: TextRequest) -> tuple[Pixels, ...]:
+    """The pictures of a request; features are the picture itself as numbers."""
+    for features in request.features:
+        if features.shape != _INFO.feature_shape or not np.isfinite(features).all() or request.images:
+            raise InputError(
+                f"features of shape {features.shape} are not mine", hint=f"{_INFO.feature_shape}"
+            )
+    drawn = (f.reshape(_SIDE, _SIDE, 3).round().clip(0, 255).astype(np.uint8) for f in request.features)
+    return (*request.images, *drawn)
+
+
 def _run(work: Callable[[Job[R]], R], *, slow: bool = False) -> Job[R]:
     """Do the work at once, or in a thread of its own where a delay is simulated."""
     job: Job[R] = Job()
@@ -141,7 +152,7 @@ class FakeRuntime:
     def generate_text(self, request: TextRequest) -> Job[TextResult]:
         """Answer truthfully about the last picture; where a pattern forbids that, with its shortest match."""
         self.calls.append("generate_text")
-        text, picture = _last_turn(request.messages, request.images)
+        text, picture = _last_turn(request.messages, _looked_at(request))
         known = reader.answer(judge.read(picture), text) if picture is not None else None
         words = text.split()
         usage = Usage(len(words), 1, 64 if picture is not None else 0, 0, self.delay)

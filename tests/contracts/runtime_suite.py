@@ -134,6 +134,24 @@ def check_embedding(runtime: Runtime) -> None:
     assert np.array_equal(runtime.embed_images(EmbedRequest((PICTURE,))).result().features[0], features[0])
 
 
+def check_reading_features(runtime: Runtime) -> None:
+    """A model that reads features says of them what it says of the picture; any other refuses them."""
+    features = runtime.embed_images(EmbedRequest((PICTURE,))).result().features
+    question = TextRequest(ask("what color is the star ?"), features=features, choices=("red", "blue"))
+    if "read_features" not in runtime.info.capabilities:
+        with pytest.raises(InputError):
+            runtime.generate_text(question).result()
+        return
+    seen = runtime.generate_text(
+        TextRequest(ask("what color is the star ?"), (PICTURE,), choices=("red", "blue"))
+    )
+    told = runtime.generate_text(question).result().probabilities
+    assert told == pytest.approx(dict(seen.result().probabilities), abs=1e-4)
+    for wrong in ((features[0][:1],), (features[0] * np.float32("nan"),)):
+        with pytest.raises(InputError):
+            runtime.generate_text(TextRequest(ask("what ?"), features=wrong)).result()
+
+
 def check_bad_input(runtime: Runtime) -> None:
     """Impossible requests are refused as InputError, and the runtime stays usable."""
     features = runtime.embed_images(EmbedRequest((PICTURE,))).result().features
@@ -195,6 +213,7 @@ CHECKS = [
     check_seeds,
     check_editing,
     check_embedding,
+    check_reading_features,
     check_bad_input,
     check_cancel,
     check_threads,

@@ -5,11 +5,23 @@ import math
 import numpy as np
 
 from sightline_runtime.errors import InputError
-from sightline_runtime.protocol import DecodeRequest, ImageSlot, Message, Pixels, TextRequest
+from sightline_runtime.protocol import DecodeRequest, Features, ImageSlot, Message, Pixels, TextRequest
 
 
-def text(request: TextRequest) -> None:
-    """Refuse limits, temperatures and forms that no answer can have."""
+def text(request: TextRequest, reads: tuple[int, int] | None = None) -> None:
+    """Refuse limits, temperatures and forms that no answer can have.
+
+    `reads` is the shape of the features that the model can look at, None if it can at none.
+    """
+    if request.features and (request.images or reads is None):
+        raise InputError(
+            "features are given in the place of pictures",
+            hint="this model looks at pictures alone"
+            if reads is None
+            else "give pictures or features, not both",
+        )
+    for features in request.features:
+        _features(features, reads)
     if request.max_tokens < 1:
         raise InputError(f"max_tokens is {request.max_tokens}", hint="ask for at least one token")
     if not (math.isfinite(request.temperature) and request.temperature >= 0):
@@ -36,17 +48,19 @@ def decode(request: DecodeRequest, shape: tuple[int, int], steps: int) -> None:
             f"{len(request.features)} features but {len(request.seeds)} seeds", hint="give one seed each"
         )
     for features in request.features:
-        if features.shape != shape:
-            raise InputError(
-                f"features have the shape {features.shape}, the model's are {shape}",
-                hint="decode features with the model that made them",
-            )
-        if not (np.issubdtype(features.dtype, np.floating) and np.isfinite(features).all()):
-            raise InputError(
-                "features hold something else than finite numbers", hint="decode them as they came"
-            )
+        _features(features, shape)
     if request.size is not None and not all(1 <= edge <= 4096 for edge in request.size):
         raise InputError(f"the size is {request.size}", hint="use 1 to 4096 pixels a side")
+
+
+def _features(features: Features, shape: tuple[int, int] | None) -> None:
+    if features.shape != shape:
+        raise InputError(
+            f"features have the shape {features.shape}, the model's are {shape}",
+            hint="use features with the model that made them",
+        )
+    if not (np.issubdtype(features.dtype, np.floating) and np.isfinite(features).all()):
+        raise InputError("features hold something else than finite numbers", hint="give them as they came")
 
 
 def pixels(picture: Pixels) -> None:
@@ -60,9 +74,16 @@ def pixels(picture: Pixels) -> None:
 
 def shown(messages: tuple[Message, ...], images: tuple[Pixels, ...]) -> list[Pixels]:
     """The pictures that a dialogue shows, in order; refuse those that were not sent along."""
-    slots = [part for message in messages for part in message.content if isinstance(part, ImageSlot)]
-    for slot in slots:
-        if not 0 <= slot.index < len(images):
-            raise InputError(f"picture {slot.index} of {len(images)} is named", hint="send the picture along")
-        pixels(images[slot.index])
-    return [images[slot.index] for slot in slots]
+    found = [images[index] for index in slots(messages, len(images))]
+    for picture in found:
+        pixels(picture)
+    return found
+
+
+def slots(messages: tuple[Message, ...], count: int) -> list[int]:
+    """The indices of the pictures that a dialogue shows, in order; refuse those beyond `count`."""
+    found = [part.index for message in messages for part in message.content if isinstance(part, ImageSlot)]
+    for index in found:
+        if not 0 <= index < count:
+            raise InputError(f"picture {index} of {count} is named", hint="send the picture along")
+    return found

@@ -5,6 +5,7 @@ without its pictures, and writes the tool call that the last line asks for (`mod
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -46,6 +47,8 @@ Measured on prompts of two related things: plans that satisfy them 0.71 at 0.8, 
 """
 _PREVIEW_SEED = 0
 _TOOLS = Message("system", ("tools",))
+_READS = ("read_features",)
+"""What a model can that draws the features which it looks at."""
 """The message that asks for tool calls."""
 _ONE_PASS = "the model draws in one pass: steps and guidance change nothing"
 _NOTHING_TO_CHANGE = "the model found nothing in the picture that the instruction would change"
@@ -66,7 +69,9 @@ class Embedded:
             family=config.family,
             device=device,
             dtype="float32",
-            capabilities=frozenset({"understand", "generate", "edit", "embed", "preview"}),
+            capabilities=frozenset(
+                {"understand", "generate", "edit", "embed", "preview", *_READS[: config.vae is None]}
+            ),
             image_size=(side, side),
             feature_shape=config.feature_shape,
             max_prompt_tokens=config.max_prompt_tokens,
@@ -83,22 +88,21 @@ class Embedded:
 
     def text(self, request: TextRequest) -> Work[TextResult]:
         """Answer in text, or score choices."""
-        picture = self._picture(request.messages, request.images)
+        checks.text(request, self._info.feature_shape if _READS[0] in self._info.capabilities else None)
+        look = self._look(request)
         if _TOOLS in request.messages:
-            (ids, unknown), picture = self._dialogue(request.messages), None
+            (ids, unknown), look = self._dialogue(request.messages), None
         else:
             ids, unknown = self._prompt(request.messages, w.ASSISTANT)
-        checks.text(request)
         choices = {choice: self._words.encode(choice) for choice in request.choices}
         for choice, encoded in choices.items():
             if not encoded.ids or encoded.unknown:
                 raise InputError(f"the model cannot say {choice!r}", hint="use words that it knows")
 
         def reading() -> stages.Reading:
-            seen = None if picture is None else self._model.clip(self._tensor(picture))
-            return stages.Reading.of(self._model, ids, seen)
+            return stages.Reading.of(self._model, ids, None if look is None else look())
 
-        seen = 0 if picture is None else self._model.config.clip.grid**2
+        seen = 0 if look is None else self._model.config.clip.grid**2
         return writing.work(
             request,
             {choice: encoded.ids for choice, encoded in choices.items()},
@@ -222,6 +226,14 @@ class Embedded:
         """The last picture that the dialogue shows, None without one."""
         shown = checks.shown(messages, images)
         return shown[-1] if shown else None
+
+    def _look(self, request: TextRequest) -> Callable[[], Tensor] | None:
+        """How the CLIP features (1, n, d) of the last picture come about, None without a picture."""
+        if not request.features:
+            picture = self._picture(request.messages, request.images)
+            return None if picture is None else lambda: self._model.clip(self._tensor(picture))
+        shown = [request.features[index] for index in checks.slots(request.messages, len(request.features))]
+        return (lambda: torch.from_numpy(shown[-1]).to(self._device)[None]) if shown else None
 
     def _tensor(self, pixels: Pixels) -> Tensor:
         return stages.to_tensor(pixels, self._info.image_size[0], self._device)

@@ -62,6 +62,7 @@ class TextForm(Form):
     stage: Literal["text"] = "text"
     messages: Turns
     images: Arrays = ()
+    features: Arrays = ()
     choices: Annotated[tuple[str, ...], Field(max_length=_MANY)] = ()
     pattern: str = ""
     max_tokens: int = 64
@@ -157,7 +158,7 @@ def request_of(
 
 def named_arrays(form: TextForm | FeaturesForm | DecodeForm | EmbedForm) -> tuple[str, ...]:
     """The digests of the arrays that a request names, each once."""
-    return tuple(dict.fromkeys(form.features if isinstance(form, DecodeForm) else form.images))
+    return tuple(dict.fromkeys([*getattr(form, "images", ()), *getattr(form, "features", ())]))
 
 
 def _checked(kind: type[T], told: Mapping[str, object]) -> T:
