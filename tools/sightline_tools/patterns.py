@@ -2,8 +2,9 @@
 
 The JSON that matches is valid, has one form (`", "` and `": "` between parts, properties in
 the order of the schema, no escapes that are not needed), and is bounded: texts, lists and
-numbers that a schema leaves without an end get one here. A schema that says more than
-can be a pattern is an `InputError`, never a weaker pattern.
+numbers that a schema leaves without an end get one here. The pattern of a text is one of
+the whole text, with anchors or without. A schema that says more than can be a pattern is
+an `InputError`, never a weaker pattern.
 """
 
 import json
