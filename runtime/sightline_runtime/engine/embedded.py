@@ -47,9 +47,9 @@ Measured on prompts of two related things: plans that satisfy them 0.71 at 0.8, 
 """
 _PREVIEW_SEED = 0
 _TOOLS = Message("system", ("tools",))
+"""The message that asks for tool calls."""
 _READS = ("read_features",)
 """What a model can that draws the features which it looks at."""
-"""The message that asks for tool calls."""
 _ONE_PASS = "the model draws in one pass: steps and guidance change nothing"
 _NOTHING_TO_CHANGE = "the model found nothing in the picture that the instruction would change"
 
