@@ -21,6 +21,8 @@ DONE = [
     ("grid", {"images": ["img1", "img1"]}),
     ("composite", {"base": "img1", "top": "img1", "alpha": 0.5}),
     ("compare", {"a": "img1", "b": "img1"}),
+    ("zoom", {"image": "img1", "box": [0, 0, 0.5, 0.5]}),
+    ("isolate", {"image": "img1", "box": [0, 0, 0.5, 0.5]}),
     ("look", {"image": "img1"}),
     ("pictures", {}),
     ("history", {}),

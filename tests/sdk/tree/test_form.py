@@ -8,7 +8,7 @@ import pytest
 import sightline as sl
 from sightline.errors import InputError
 from sightline.tree.form import _OURS, misfit
-from sightline_tools import canvas, vision
+from sightline_tools import canvas, sketch, vision
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ FORGED = {
 
 def test_the_tools_whose_recipes_are_known_are_those_of_the_product():
     """And bringing a picture in."""
-    assert {"add", *(tool.name for tool in (*vision.TOOLS, *canvas.TOOLS))} == _OURS
+    assert {"add", *(tool.name for tool in (*vision.TOOLS, *canvas.TOOLS, *sketch.TOOLS))} == _OURS
 
 
 @pytest.mark.parametrize(("tool", "change"), FORGED.values(), ids=FORGED)
