@@ -12,6 +12,7 @@
     │   └── BusyError                     try again after `retry_after` seconds
     ├── CancelledError                    the caller cancelled
     ├── DeadlineError                     time ran out
+    ├── BudgetError                       a budget of steps, pictures, tokens or seconds is used up
     └── StoreError                        the session store cannot be read or written
         ├── CorruptStoreError             stored bytes do not match their digest
         └── StaleHeadError                another writer moved the branch first
@@ -115,6 +116,12 @@ class DeadlineError(SightlineError):
 
     code = "deadline"
     retryable = True
+
+
+class BudgetError(SightlineError):
+    """A budget is used up; what was done is kept."""
+
+    code = "over_budget"
 
 
 class StoreError(SightlineError):

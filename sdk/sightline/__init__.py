@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sightline.aio import AsyncSession
     from sightline.arrival import import_session
     from sightline.errors import (
+        BudgetError,
         BusyError,
         CancelledError,
         ConflictError,
@@ -75,6 +76,7 @@ _PLACES = {
     "sightline.arrival": ("import_session",),
     "sightline.local": ("load",),
     "sightline.errors": (
+        "BudgetError",
         "BusyError",
         "CancelledError",
         "ConflictError",
@@ -133,6 +135,7 @@ __all__ = [
     "AsyncSession",
     "Bisection",
     "Budget",
+    "BudgetError",
     "BusyError",
     "Cache",
     "CancelledError",

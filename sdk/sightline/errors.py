@@ -1,6 +1,7 @@
 """The error tree under its public name; see `sightline_runtime.errors` for its drawing."""
 
 from sightline_runtime.errors import (
+    BudgetError,
     BusyError,
     CancelledError,
     ConflictError,
@@ -20,6 +21,7 @@ from sightline_runtime.errors import (
 )
 
 __all__ = [
+    "BudgetError",
     "BusyError",
     "CancelledError",
     "ConflictError",

@@ -28,8 +28,8 @@ class Problem:
 class Fault:
     """Why a call was not done, so that a model can mend it.
 
-    `code` is that of the error tree, or "over_budget", "declined", "waiting" and
-    "too_large". `near` are names like the one that is unknown, `pictures` those that exist.
+    `code` is that of the error tree, or "declined" or "waiting". `near` are names like the
+    one that is unknown, `pictures` those that exist.
     """
 
     code: str

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from sightline.errors import DeadlineError, InputError, SightlineError
+from sightline.errors import BudgetError, DeadlineError, InputError, SightlineError
 from sightline.results import Result
 from sightline.toolset.budgets import Budget, Ledger, Spent
 from sightline.toolset.calls import decoded
@@ -168,7 +168,7 @@ def _late(ledger: Ledger, error: Exception) -> Fault | None:
     """The fault of a call that the budget's seconds stopped."""
     left = ledger.seconds_left()
     if isinstance(error, DeadlineError) and left is not None and left <= 0:
-        return _overspent("its seconds are over").fault
+        return fault_of(_overspent("its seconds are over"), "", {})
     return None
 
 
@@ -178,6 +178,6 @@ def _refuse_overspent(ledger: Ledger, need: Spent) -> None:
         raise _overspent(lacking)
 
 
-def _overspent(lacking: str) -> RefusedError:
+def _overspent(lacking: str) -> BudgetError:
     hint = "call no more tools of this kind; answer with what there is"
-    return RefusedError(Fault("over_budget", f"the budget is used up: {lacking}", hint))
+    return BudgetError(f"the budget is used up: {lacking}", hint=hint)
