@@ -265,6 +265,24 @@ def eval_world(
     say(as_json, scores, json.dumps(scores, indent=1))
 
 
+@eval_app.command("reasoning")
+def eval_reasoning(
+    seed: Annotated[int, typer.Option(help="seed of the held-out scenes")] = 0,
+    n: Annotated[int, typer.Option(help="goals, claims or questions of each kind")] = 40,
+    part: Annotated[list[str] | None, typer.Option(help="one part alone; repeat for more")] = None,
+    model: Model = local.DEFAULT_MODEL,
+    as_json: AsJson = False,
+) -> None:
+    """Score how a session reasons: verified drawing, verdicts, questions of several steps, tool calls."""
+    from sightline.trials import suite
+
+    if n < 1:
+        raise InputError(f"n is {n}", hint="use at least 1 of each kind")
+    with progress() as step:
+        scores = suite.reasoning(local.load(model), seed, n, step, part or ())
+    say(as_json, scores, json.dumps(scores, indent=1))
+
+
 @eval_app.command("card")
 def eval_card(
     scores: Annotated[list[Path], typer.Option(help="file of `eval world --json`; repeat for more")],
