@@ -2,12 +2,15 @@
 
 A check is asked of the model as a choice, so what comes back are probabilities.
 Checks are plain data: edit them, write your own, use them again for another picture.
+A denial ("no stars", "the ring is not red") becomes a check that expects "no"; one that
+the rules cannot read stays one question in the words of the claim.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,11 +24,18 @@ Kind = Literal["total", "count", "existence", "attribute", "place", "relation", 
 YES_NO = ("yes", "no")
 _ABOUT_BACKGROUND = re.compile(r"\s*(?:,\s*)?\b(?:on|over|against|before) (?:an? |the )?(\w+) background$")
 _GROUNDS = ("white", "black", "gray", "brown", "red", "green", "blue", "yellow")
-_RELATION = re.compile(rf"\s+(?:is |are )?({'|'.join(RELATIONS)})\s+")
+_RELATION = re.compile(rf" +(?:is |are )?({'|'.join(RELATIONS)}) +")
+_THERE = re.compile(r"^there (?:is|are) ")
+_WITHOUT = re.compile(r" ?,? (?:without|but no|and no|with no) (?:an? |any )?")
+_STATED = re.compile(r"^the (?P<thing>.+?) (?:is|are) (?P<denied>not )?(?P<look>(?:(?:at|in) the )?[a-z ]+)$")
+_A_PART = re.compile(r"^(?:there (?:is|are)|the|no|any|some) ")
 
 
 class Check(BaseModel):
-    """One atomic question: `expected` are those of its `choices` that mean yes."""
+    """One atomic question: `expected` are those of its `choices` that mean yes.
+
+    Without choices the question is open: its answer is compared with what is expected.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,69 +48,149 @@ class Check(BaseModel):
         return f"{self.question} → {' or '.join(self.expected)}"
 
 
+@dataclass
+class _Read:
+    """What the rules read in a claim: things that are there, things that are not, and how they stand."""
+
+    things: list[Thing] = field(default_factory=list)
+    absent: list[Thing] = field(default_factory=list)
+    stated: list[Check] = field(default_factory=list)
+
+
 def split(claim: str, *, exact: bool = False) -> tuple[Check, ...]:
     """The checks of a claim such as 'two green stars left of a ring'; InputError for an empty one.
 
-    `exact` also checks that nothing else is there. What the rules cannot read as a list
-    of things becomes one question: whether the picture shows it.
+    `exact` also checks that nothing else is there, unless the claim speaks of a part of
+    what is there: with 'the …', 'there are …', 'no …'. What the rules cannot read as a
+    list of things becomes one question: whether the picture shows it.
     """
     text = phrases.plain(claim)
     if not text:
         raise InputError("the claim is empty", hint="say what the picture should show")
     ground = _ABOUT_BACKGROUND.search(text)
     body = text[: ground.start()] if ground else text
-    read = _things(body)
+    read = _read(body) if phrases.readable(text) else None
     if read is None:
-        return (Check(question=f"does the picture show {text}?"),)
-    things, relations = read
-    checks = [*_counts(things, exact), *_looks(things), *relations]
+        return (whole(text),)
+    whole_picture = exact and not _A_PART.match(body)
+    checks = [*_counts(read.things, whole_picture), *_looks(read.things, exact), *read.stated]
+    checks += [existence(one.sizeless(), there=False) for one in read.absent]
     if ground:
         checks.append(background(ground[1]))
     return tuple(dict.fromkeys(checks))
 
 
-def _things(body: str) -> tuple[list[Thing], list[Check]] | None:
-    """The things of a claim and the relations between neighbours, None if a part is no noun phrase."""
-    things: list[Thing] = []
-    relations: list[Check] = []
-    for part in phrases.listed(body):
-        pieces = _RELATION.split(re.sub(r"^there (?:is|are) ", "", part))
-        named = [phrases.thing(piece) for piece in pieces[::2]]
-        if any(one is None for one in named):
+def whole(text: str) -> Check:
+    """A claim as one question."""
+    return Check(question=f"does the picture show {text}?")
+
+
+def _read(body: str) -> _Read | None:
+    """The things of a claim and how they stand; None if a part is no noun phrase."""
+    read = _Read()
+    for listed in phrases.listed(_WITHOUT.sub(" and no ", body)):
+        part = _THERE.sub("", listed)
+        if not (_state(read, part) or _name(read, part)):
             return None
-        found = [one for one in named if one is not None]
-        things += found
-        pairs = zip(found, pieces[1::2], found[1:], strict=False)
-        relations += [relation(a, name, b) for a, name, b in pairs]
-    return (things, relations) if things else None
+    return read if read.things or read.absent or read.stated else None
+
+
+def _name(read: _Read, part: str) -> bool:
+    """Read 'two stars', 'no stars', 'a star left of a ring'; False for something else."""
+    pieces = _RELATION.split(part)
+    found = [one for one in map(phrases.thing, pieces[::2]) if one is not None]
+    if len(found) != len(pieces[::2]):
+        return False
+    if any(one.count == 0 for one in found):
+        read.absent += found
+        return len(found) == 1 and not (found[0].size or found[0].place)  # more is asked as a whole
+    read.things += found
+    pairs = zip(found, pieces[1::2], found[1:], strict=False)
+    read.stated += [relation(a, name, b) for a, name, b in pairs]
+    return True
+
+
+def _state(read: _Read, part: str) -> bool:
+    """Read 'the ring is not red', 'the star is at the top left'; False for something else."""
+    found = _STATED.match(part)
+    named = phrases.thing(f"the {found['thing']}") if found else None
+    if found is None or named is None or named.count != 1:
+        return False
+    denied = bool(found["denied"])
+    checks = _related(named, found["look"], denied) or _looking(named, found["look"], denied)
+    read.stated += checks
+    return bool(checks)
+
+
+def _related(named: Thing, look: str, denied: bool) -> list[Check]:
+    """'not left of the ring'; none for what is no denied relation."""
+    found = re.match(rf"^({'|'.join(RELATIONS)}) (.+)$", look)
+    other = phrases.thing(found[2]) if found and denied else None
+    if found is None or other is None:
+        return []
+    stands = relation(named, found[1], other).model_copy(update={"expected": ("no",)})
+    return [existence(named.sizeless()), existence(other.sizeless()), stands]
+
+
+def _looking(named: Thing, look: str, denied: bool) -> list[Check]:
+    """'large', 'at the top left', 'red', or the opposite of it; none for something else."""
+    bare = named.sizeless()
+    if look in SIZES:
+        return [size(bare, SIZES[1 - SIZES.index(look)] if denied else look)]
+    if look in PLACES:
+        others = tuple(one for one in PLACES if one != look)
+        return [place(bare, look).model_copy(update={"expected": others if denied else (look,)})]
+    painted = None if " " in look else phrases.thing(f"a {look} {bare.noun}")
+    if painted is None:
+        return []
+    return [existence(painted, there=False), existence(bare)] if denied else [existence(painted)]
 
 
 def _counts(things: list[Thing], exact: bool) -> Iterable[Check]:
     """How many there are of each; with `exact` also in all."""
     known = [one for one in things if one.count is not None]
-    if exact and len(known) == len(things):
-        yield total(sum(one.count or 0 for one in known))
+    if exact and len(known) == len(things) > 0:
+        if sum(one.count or 0 for one in known) < len(NUMBERS):
+            yield total(sum(one.count or 0 for one in known))
         for noun in dict.fromkeys(one.noun for one in known if one.noun != "object"):
             yield count(Thing(noun), sum(one.count or 0 for one in known if one.noun == noun))
-    for one in things:
-        bare = one.sizeless()
-        if one.count == 1 or one.count is None:
-            if bare.adjectives or not exact:
-                yield existence(bare)
-        elif bare.adjectives or not exact:
-            yield count(bare, one.count)
+    for bare, n in _added_up(things):
+        if bare.adjectives or not exact:
+            yield existence(bare) if n in (None, 1) else count(bare, n)
 
 
-def _looks(things: list[Thing]) -> Iterable[Check]:
-    """Sizes and places."""
+def _added_up(things: list[Thing]) -> Iterable[tuple[Thing, int | None]]:
+    """Each name without size and place once, and how many of it there are in all the claim."""
+    names: dict[Thing, int | None] = {}
     for one in things:
+        bare = replace(one.sizeless(), count=None, place="")
+        before = names.get(bare, 0)
+        names[bare] = None if one.count is None or before is None else before + one.count
+    return names.items()
+
+
+def _looks(things: list[Thing], shapes: bool) -> Iterable[Check]:
+    """Sizes and places; of several things of one name only what can be asked of the place.
+
+    `shapes` says that every noun is a shape, so that the shape of what is in a place can be asked.
+    """
+    for number, one in enumerate(things):
         bare = one.sizeless()
-        if one.size:
-            yield Check(
-                kind="attribute", question=f"how big is the {bare.name}?", choices=SIZES, expected=(one.size,)
-            )
-        if one.place:
+        alone = not any(_also(bare, other) for i, other in enumerate(things) if i != number)
+        if one.size and alone:
+            yield size(bare, one.size)
+        if one.place and alone:
             yield place(bare, one.place)
+        elif one.place and shapes:
+            yield from in_place(bare, one.place)
+        elif one.place:
+            named = phrases.article(bare.name)
+            yield Check(kind="place", question=f"is there {named} {one.place}?")
+
+
+def _also(one: Thing, other: Thing) -> bool:
+    """Whether the name of one thing fits the other too: 'star' for 'red star'."""
+    return one.noun == other.noun and set(one.adjectives) <= set(other.sizeless().adjectives)
 
 
 # --- single checks -------------------------------------------------------------------------------
@@ -108,20 +198,12 @@ def _looks(things: list[Thing]) -> Iterable[Check]:
 
 def total(n: int) -> Check:
     """There are n objects in all."""
-    return Check(
-        kind="total", question="how many objects are there?", choices=_numbers(n), expected=(NUMBERS[n % 10],)
-    )
+    return _counted("total", "objects", n)
 
 
 def count(thing: Thing, n: int) -> Check:
-    """There are n of a thing."""
-    name = " ".join([*thing.adjectives, phrases.plural(thing.noun)])
-    return Check(
-        kind="count",
-        question=f"how many {name} are there?",
-        choices=_numbers(n),
-        expected=(NUMBERS[n % 10],),
-    )
+    """There are n of a thing, at most nine."""
+    return _counted("count", " ".join([*thing.adjectives, phrases.plural(thing.noun)]), n)
 
 
 def existence(thing: Thing, *, there: bool = True) -> Check:
@@ -133,9 +215,26 @@ def existence(thing: Thing, *, there: bool = True) -> Check:
     )
 
 
+def size(thing: Thing, look: str) -> Check:
+    """A thing is small, or large."""
+    question = f"how big is the {thing.sizeless().name}?"
+    return Check(kind="attribute", question=question, choices=SIZES, expected=(look,))
+
+
 def place(thing: Thing, where: str) -> Check:
     """A thing is in a place of the grid."""
     return Check(kind="place", question=f"where is the {thing.name}?", choices=PLACES, expected=(where,))
+
+
+def in_place(thing: Thing, where: str) -> Iterable[Check]:
+    """What is in a place of the grid has the shape and the colour of a thing."""
+    yield Check(
+        kind="place", question=f"what shape is the object {where}?", choices=(), expected=(thing.noun,)
+    )
+    for color in thing.sizeless().adjectives:
+        yield Check(
+            kind="place", question=f"what color is the object {where}?", choices=(), expected=(color,)
+        )
 
 
 def relation(a: Thing, name: str, b: Thing) -> Check:
@@ -154,7 +253,9 @@ def background(color: str) -> Check:
     )
 
 
-def _numbers(n: int) -> tuple[str, ...]:
-    if not 0 <= n <= 9:
+def _counted(kind: Literal["total", "count"], names: str, n: int) -> Check:
+    """A count; there is always a choice beyond what is right, up to nine."""
+    if not 0 <= n < len(NUMBERS):
         raise InputError(f"the claim counts to {n}", hint="count to at most nine")
-    return NUMBERS[: max(5, min(10, n + 2))]
+    choices = NUMBERS[: max(5, min(len(NUMBERS), n + 2))]
+    return Check(kind=kind, question=f"how many {names} are there?", choices=choices, expected=(NUMBERS[n],))

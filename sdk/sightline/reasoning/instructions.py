@@ -1,4 +1,4 @@
-"""What an edit should have done: the checks of an instruction, and those of what must stay.
+"""What an edit should have done: the checks of an instruction, and by how much it changes the count.
 
 Rules, no model: make … COLOR, remove …, add …, replace … with …, move … to …, the background.
 """
@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from sightline.reasoning import claims, phrases
 from sightline.reasoning.claims import Check
-from sightline.reasoning.phrases import PLACES, SIZES, Thing
+from sightline.reasoning.phrases import PLACES, Thing
 
 _POLITE = re.compile(r"^(?:please |can you |could you |now |then |just )+|(?: please| now| too)+$")
 _GROUND = re.compile(r"\bbackground (?:to |into )?(?:be )?(\w+)$|\bmake it an? (\w+) background$")
@@ -21,51 +21,84 @@ _REPLACE = re.compile(
     r"|(?:turn|change|make) (?P<from>.+?) into(?= an? )) (?P<new>.+)$"
 )
 _MOVE = re.compile(r"^(?:move|put|place) (the .+?) (?:to|at|in) the (.+)$")
-_MAKE = re.compile(r"^(?:make|turn|paint|color|change) (.+?) (?:to |into )?(\w+)$")
+_MAKE = re.compile(r"^(?:make|turn|paint|color|change) (?:the color of )?(.+?) (?:to |into )?(\w+)$")
+_GROWN = dict.fromkeys(("large", "larger", "big", "bigger"), "large") | dict.fromkeys(
+    ("small", "smaller", "little", "tiny"), "small"
+)
 
 
-def outcome(instruction: str) -> tuple[Check, ...]:
-    """The checks that hold if an instruction was followed; one question where rules cannot read it."""
-    text = _POLITE.sub("", phrases.plain(instruction))
-    for read in (_background, _removed, _moved, _added, _replaced, _made):
-        found = read(text)
-        if found:
-            return found
-    return (Check(question=f"was this done: {text}?"),)
+def outcome(instruction: str, *, shapes: bool = False) -> tuple[Check, ...]:
+    """The checks that hold if an instruction was followed; one question where rules cannot read it.
+
+    `shapes` says that every noun is a shape, so that a place can be asked for what is in it.
+    """
+    text = _plain(instruction)
+    found = _read(text, shapes) if phrases.readable(text) else ()
+    return tuple(dict.fromkeys(found)) or (Check(question=f"was this done: {text}?"),)
 
 
 def count_change(instruction: str) -> int | None:
     """By how much an instruction changes the number of things; None where rules cannot tell."""
-    text = _POLITE.sub("", phrases.plain(instruction))
-    if _REMOVE.match(text):
-        named = phrases.thing(_REMOVE.sub(r"\1", text))
-        return None if named is None or named.count is None else -named.count
-    if _ADD.match(text) and not _MOVE.match(text):
-        named = phrases.thing(_ADD.sub(r"\1", text))
-        return None if named is None else named.count
-    known = (_background, _moved, _replaced, _made)
-    return 0 if any(read(text) for read in known) else None
+    text = _plain(instruction)
+    if not phrases.readable(text):
+        return None
+    for pattern, sign in ((_REMOVE, -1), (_ADD, 1)):
+        found = pattern.match(text)
+        if found and not _MOVE.match(text):
+            named = phrases.thing(found[1])
+            return None if named is None or named.count is None else sign * named.count
+    return 0 if any(read(text) for read in (_background, _moved, _replaced, _made)) else None
 
 
 def touches_background(instruction: str) -> bool:
     """Whether an instruction is about the background."""
-    return bool(_GROUND.search(phrases.plain(instruction)))
+    text = _plain(instruction)
+    return phrases.readable(text) and bool(_GROUND.search(text))
+
+
+def _plain(instruction: str) -> str:
+    text = phrases.plain(instruction)
+    return _POLITE.sub("", text) or text
+
+
+def _read(text: str, shapes: bool) -> tuple[Check, ...]:
+    """What the first of the rules reads that reads anything."""
+    for read in (_background, _removed, _moved):
+        if found := read(text):
+            return found
+    return _added(text, shapes) or _replaced(text) or _made(text)
 
 
 def _background(text: str) -> tuple[Check, ...]:
     found = _GROUND.search(text)
-    return (claims.background(found[1] or found[2]),) if found else ()
+    return (claims.background(found[1] or found[2]),) if found and not phrases.denies(text) else ()
 
 
 def _removed(text: str) -> tuple[Check, ...]:
     found = _REMOVE.match(text)
     named = phrases.thing(found[1]) if found else None
-    return (claims.existence(named.sizeless(), there=False),) if named else ()
+    return (claims.existence(named, there=False),) if named and not named.place else ()
 
 
-def _added(text: str) -> tuple[Check, ...]:
+def _added(text: str, shapes: bool) -> tuple[Check, ...]:
     found = _ADD.match(text)
-    return claims.split(found[1]) if found else ()
+    if found is None:
+        return ()
+    named = [phrases.thing(part) for part in phrases.listed(found[1])]
+    things = [one for one in named if one is not None and one.count != 0]
+    if len(things) < len(named):
+        return claims.split(found[1])
+    return tuple(check for one in things for check in _new(one, shapes))
+
+
+def _new(thing: Thing, shapes: bool) -> list[Check]:
+    """One more thing is there: how many there were of it before is not known."""
+    bare = replace(thing.sizeless(), place="")
+    sized = [claims.size(bare, thing.size)] if thing.size else []
+    if thing.place and shapes:
+        return [*claims.in_place(bare, thing.place), *sized]
+    placed = [claims.place(bare, thing.place)] if thing.place else []
+    return [claims.existence(bare), *sized, *placed]
 
 
 def _replaced(text: str) -> tuple[Check, ...]:
@@ -75,11 +108,9 @@ def _replaced(text: str) -> tuple[Check, ...]:
     old, new = phrases.thing(found["old"] or found["from"]), phrases.thing(found["new"])
     if old is None or new is None:
         return ()
-    kept = new.adjectives or tuple(word for word in old.adjectives if word not in SIZES)
-    return (
-        claims.existence(replace(new, adjectives=kept).sizeless()),
-        claims.existence(old.sizeless(), there=False),
-    )
+    kept = new.sizeless().adjectives or old.colors
+    gone = () if old.name == new.name else (claims.existence(old, there=False),)
+    return (claims.existence(Thing(new.noun, kept)), *gone)
 
 
 def _moved(text: str) -> tuple[Check, ...]:
@@ -90,13 +121,17 @@ def _moved(text: str) -> tuple[Check, ...]:
 
 
 def _made(text: str) -> tuple[Check, ...]:
+    """The new look is there, and the old one is not if the instruction names it."""
     found = _MAKE.match(text)
     named = phrases.thing(found[1]) if found else None
     if named is None or found is None:
         return ()
     look = found[2]
-    if look in SIZES:
-        bare = named.sizeless()
-        question = f"how big is the {bare.name}?"
-        return (Check(kind="attribute", question=question, choices=SIZES, expected=(look,)),)
-    return (claims.existence(Thing(named.noun, (look,))),)
+    if look in _GROWN:
+        return (claims.size(named, _GROWN[look]),)
+    painted = phrases.thing(f"a {look} {named.noun}")
+    if painted is None:
+        return ()
+    there, old = claims.existence(painted), named.sizeless()
+    told_apart = old.colors and old.colors == old.adjectives != painted.colors and not named.size
+    return (there, claims.existence(old, there=False)) if told_apart else (there,)
