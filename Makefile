@@ -1,6 +1,7 @@
 # Every target does its own set-up; `make help` lists them.
 PYTHON ?= python3
 BIN = .venv/bin
+AUDIT = timeout 60 $(BIN)/pip-audit -r constraints.txt --no-deps --disable-pip --timeout 5 --progress-spinner off
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -17,11 +18,16 @@ demo: .venv/ready  ## install, then run a whole session on the embedded model
 test: .venv/ready  ## install, then run every test
 	$(BIN)/python -m pytest
 
-lint: .venv/ready  ## formatting, style, types and the house's import rules
+lint: .venv/ready  ## formatting, style, types, the house's import rules, known vulnerabilities
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pip check --disable-pip-version-check
+	@$(AUDIT) > .venv/audit.txt 2>&1; if grep -q '^Found [0-9]* known vulnerabilit' .venv/audit.txt; \
+		then cat .venv/audit.txt; exit 1; \
+		elif grep -q 'Dependency not found\|ERROR' .venv/audit.txt || ! grep -q 'No known' .venv/audit.txt; \
+		then echo 'audit: not every package could be looked up; see .venv/audit.txt'; else echo 'audit: clean'; fi
 
 format: .venv/ready  ## format the code
 	$(BIN)/ruff format .

@@ -307,7 +307,7 @@ def doctor(as_json: AsJson = False) -> None:
 
 @app.command()
 def bench(
-    what: Annotated[Literal["model", "store"], typer.Argument(help="what to measure")] = "model",
+    what: Annotated[Literal["model", "store", "server"], typer.Argument(help="what to measure")] = "model",
     model: Model = local.DEFAULT_MODEL,
     random: Annotated[
         Literal["4b", "8b"] | None,
@@ -315,10 +315,13 @@ def bench(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure the latency and memory of a model, or what the tree of steps and its store cost."""
+    """Measure the latency and memory of a model, or what its store or a server of it costs."""
     if what == "store":
         with progress() as tell:
             measured = tree_bench.measure(tell=tell)
+    elif what == "server":
+        with progress() as tell:
+            measured = serving.measured(tell)
     else:
         measured = local.bench_released(random) if random else local.bench(local.load(model))
     say(as_json, measured, json.dumps(measured, indent=1))

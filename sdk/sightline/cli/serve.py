@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -69,6 +70,13 @@ def serve(
     _say("stopped")
     if not whole:  # a call that does not end must not keep the process; a store is whole at any moment
         os._exit(0)
+
+
+def measured(tell: Callable[[str, int, int], None]) -> Mapping[str, object]:
+    """What a server under load measures."""
+    from sightline.server.bench import measure
+
+    return measure(tell=tell)
 
 
 def _known(given: Path | None) -> Keys:

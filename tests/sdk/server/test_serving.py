@@ -145,7 +145,7 @@ def test_work_that_does_not_end_in_time_is_cancelled(tmp_path):
         thread.join(20)
         assert answers != [200]
     with Session("cats", store=tmp_path / "data" / LOCAL, runtime=FakeRuntime()) as s:
-        assert s.verify_store().ok
+        assert s.verify_store().problems == ()
 
 
 def test_a_server_that_is_killed_loses_no_step(tmp_path):
@@ -162,7 +162,7 @@ def test_a_server_that_is_killed_loses_no_step(tmp_path):
         thread.join(20)
     assert answers[2] != 200
     with Session("cats", store=tmp_path / "data" / LOCAL, runtime=FakeRuntime()) as s:
-        assert s.verify_store().ok
+        assert s.verify_store().problems == ()
         assert [step.args["prompt"] for step in s.log()] == ["a blue ring", "a red star"]
     with process(tmp_path / "data", delay=0.05) as (address, _):
         generate(address, answers, "a green square").join(20)
