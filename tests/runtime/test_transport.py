@@ -269,6 +269,17 @@ def test_events_do_not_depend_on_how_a_stream_is_cut(told, end, data):
     assert whole[-1].data.endswith("last")
 
 
+def test_a_large_event_is_read_in_time_with_its_size():
+    """A preview of four megabytes that comes in many pieces: each character is looked at once."""
+    parser, began = Parser(), time.monotonic()
+    for _ in range(64):
+        assert list(parser.feed(b"data: " * (not parser.held) + b"x" * 65536)) == []
+    assert parser.held > 64 * 65536
+    (event,) = parser.feed(b"\n\nevent: n")
+    assert (len(event.data), parser.held) == (64 * 65536, len("event: n"))
+    assert time.monotonic() - began < 2
+
+
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [

@@ -7,8 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_LINE = re.compile(r"([^\r\n]*)(\r\n|\n|\r(?!\Z))")
-"""A line and its end; a CR at the very end may be half of a CRLF."""
+_END = re.compile(r"\r\n|\n|\r")
 
 
 @dataclass(frozen=True)
@@ -25,26 +24,31 @@ class Parser:
 
     def __init__(self) -> None:
         self._text = codecs.getincrementaldecoder("utf-8-sig")("replace")
-        self._rest, self._name, self._id = "", "", ""
-        self._data: list[str] = []
-
-    @property
-    def held(self) -> int:
-        """How many characters of an event that is not whole yet are held."""
-        return len(self._rest) + sum(map(len, self._data))
+        self._name, self._id = "", ""
+        self._line, self._data = list[str](), list[str]()
+        self._after_cr = False
+        self.held = 0
+        """How many characters came since the last whole event."""
 
     def feed(self, piece: bytes) -> Iterator[ServerEvent]:
-        """The events that end in this piece."""
-        self._rest += self._text.decode(piece)
-        end = 0
-        for line in _LINE.finditer(self._rest):
-            end = line.end()
-            event = self._line(line[1])
+        """The events that end in this piece; each character is looked at once, however long an event is."""
+        text = self._text.decode(piece)
+        if not text:
+            return
+        if self._after_cr:  # the second half of a CRLF ends no other line
+            text = text.removeprefix("\n")
+        self._after_cr = text.endswith("\r")
+        *ends, rest = _END.split(text)
+        for end in ends:
+            self.held += len(end)
+            event = self._ended("".join([*self._line, end]))
+            self._line.clear()
             if event is not None:
                 yield event
-        self._rest = self._rest[end:]
+        self._line.append(rest)
+        self.held += len(rest)
 
-    def _line(self, line: str) -> ServerEvent | None:
+    def _ended(self, line: str) -> ServerEvent | None:
         if not line:
             return self._whole()
         name, _, value = line.partition(":")
@@ -59,5 +63,5 @@ class Parser:
 
     def _whole(self) -> ServerEvent | None:
         name, data = self._name or "message", self._data
-        self._name, self._data = "", []
+        self._name, self._data, self.held = "", [], 0
         return ServerEvent(name, "\n".join(data), self._id) if data else None
