@@ -96,6 +96,7 @@ def measure(
         asyncio.run(
             _load(host, _CHAT, connections, delay + 1, delay)
         )  # threads and imports are there after it
+        asyncio.run(_leave(host, min(100, disconnects), at_once=min(50, connections)))
         before = host.held()
         tell("load", 0, 2)
         chat = asyncio.run(_load(host, _CHAT, connections, seconds, delay))
