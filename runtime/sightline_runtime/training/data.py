@@ -15,6 +15,7 @@ from sightline_runtime.models import words as w
 from sightline_runtime.models.transcript import transcript
 from sightline_runtime.models.words import Words
 from sightline_runtime.world import dialogue, language, outright, phrasing
+from sightline_runtime.world.acts import Change
 from sightline_runtime.world.language import Edit, Question
 from sightline_runtime.world.render import render
 from sightline_runtime.world.scenes import COLORS, SHAPES, Scene, SceneSampler, Thing
@@ -106,8 +107,9 @@ def picture_segments(world: SceneSampler, words: Words, scene: Scene, questions:
             segments.append(_segment(words, asked.text, w.ASSISTANT, asked.answer, scene))
     if world.maybe(0.3):
         segments.append(_segment(words, "", w.PLAN, language.plan(scene)))
-    if change := _changed(world, scene):
-        segments.append(_segment(words, change.instruction, w.PLAN, language.edit_plan(change), scene))
+    for change in (_changed(world, scene), _group_edit(world, scene) if world.maybe(0.6) else None):
+        if change is not None:
+            segments.append(_segment(words, change.instruction, w.PLAN, language.edit_plan(change), scene))
     return segments
 
 
@@ -132,14 +134,23 @@ def _changed(world: SceneSampler, scene: Scene) -> Edit | None:
 
 def _spoken_of(world: SceneSampler, scene: Scene) -> Edit | None:
     """An edit as dialogues ask for it, of one or all of a group too; None where this draw does not fit."""
-    change = outright.some_change(world, scene)
+    return _edit_of(world, scene, outright.some_change(world, scene))
+
+
+def _group_edit(world: SceneSampler, scene: Scene) -> Edit | None:
+    """An edit of one or all of several things; None where this draw does not fit."""
+    change = outright.group_change(world, scene)
+    return None if change is None else _edit_of(world, scene, change)
+
+
+def _edit_of(world: SceneSampler, scene: Scene, change: Change) -> Edit | None:
     after = change.apply(world, scene)
     return None if after is None else Edit(change.kind, outright.said(world, change, scene), scene, after)
 
 
 def pictured(world: SceneSampler) -> Scene:
-    """A scene to look at; in one of eight some things are called alike."""
-    return outright.twins(world) if world.maybe(0.125) else world.scene()
+    """A scene to look at; in one of four some things are called alike."""
+    return outright.twins(world) if world.maybe(0.25) else world.scene()
 
 
 def prompt_segments(world: SceneSampler, words: Words, count: int) -> list[Segment]:
@@ -245,7 +256,7 @@ def _edited(world: SceneSampler) -> Edit:
     draw = world.rng.random()
     if draw < 0.15:
         while True:
-            change = _spoken_of(world, outright.twins(world))
+            change = _group_edit(world, outright.twins(world))
             if change is not None:
                 return change
     return (

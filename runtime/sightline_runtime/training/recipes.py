@@ -67,10 +67,10 @@ RECIPES = {
     "refine": Recipe(
         (
             Stage("decoder", ("decoder",), 300, 0.01, 1e-3, 0.99),
-            Stage("understanding", ("backbone", "projector", "tower"), 700, 0.015, 1.5e-3, 0.995),
-            Stage("drawing", _DRAWING, 1200, 0.02, 2e-3, 0.998),
+            Stage("understanding", ("backbone", "projector", "tower"), 600, 0.015, 1.5e-3, 0.995),
+            Stage("drawing", _DRAWING, 200, 0.006, 6e-4, 0.98),
         ),
-        Sizes(prompts=36, edits=56),
+        Sizes(question_rows=26, dialogues=18, prompts=36, edits=56),
     ),
     "gpu": Recipe(
         _stages(6000, 12000, 12000, 3000),

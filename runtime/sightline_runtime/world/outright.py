@@ -95,7 +95,16 @@ def some_group(world: SceneSampler, scene: Scene) -> tuple[Name | None, str]:
     if not several:
         return None, "the"
     name = several[int(world.rng.integers(len(several)))]
-    return (name, "one") if world.maybe(0.5) else (replace(name, many=True), "all")
+    return (name, "one") if world.maybe(0.4) else (replace(name, many=True), "all")
+
+
+def group_change(world: SceneSampler, scene: Scene) -> Change | None:
+    """An edit of one or all of several things that are called alike; None where all things differ."""
+    name, each = some_group(world, scene)
+    if name is None:
+        return None
+    kind = world.choice(["color", "color", "size", "shape", "remove"])
+    return Change(kind, name, _value(world, kind, name, 0), each)
 
 
 def _value(world: SceneSampler, kind: str, name: Name, cell: int) -> str | int:
