@@ -20,7 +20,10 @@ Wire = Literal["chat", "responses", "anthropic", "plain"]
 _LARGEST = 128 * 1024
 """Bytes of arguments."""
 _DEEPEST = 32
-_LONGEST_ID = 1024
+_LONGEST = 1024
+"""Characters of an id, and of a name."""
+_MOST_BITS = 64
+"""Of a whole number."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,13 @@ def read_call(call: object) -> ToolCall:
 def read_calls(message: object) -> list[ToolCall]:
     """The calls of an assistant's message, or of a list of calls, in order; of one id, the first.
 
-    A whole answer of a vendor's client is taken for its message.
+    Calls without an id, which some servers leave out, are all kept. A whole answer of a
+    vendor's client is taken for its message.
     """
     seen: set[tuple[str, str]] = set()
     found = []
     for call in map(read_call, _calls(message)):
-        if call.wire == "plain" or (call.wire, call.id) not in seen:
+        if call.wire == "plain" or not call.id or (call.wire, call.id) not in seen:
             seen.add((call.wire, call.id))
             found.append(call)
     return found
@@ -89,8 +93,8 @@ def _call(wire: Wire, call_id: object, named: object, arguments: str) -> ToolCal
     name = _at(named, "name")
     return ToolCall(
         wire,
-        "" if call_id is None else str(call_id)[:_LONGEST_ID],
-        name if isinstance(name, str) else "",
+        "" if call_id is None else str(call_id)[:_LONGEST],
+        name[:_LONGEST] if isinstance(name, str) else "",
         _at(named, arguments),
     )
 
@@ -101,7 +105,10 @@ def _at(value: object, name: str) -> object:
         return value.get(name)
     if value is None or isinstance(value, str | int | float | Sequence):
         return None
-    return getattr(value, name, None)
+    try:
+        return getattr(value, name, None)
+    except Exception:  # noqa: BLE001 - whatever a stranger's object does, it has no such field
+        return None
 
 
 def _calls(message: object) -> Iterator[object]:
@@ -126,7 +133,7 @@ def _is_call(item: object) -> bool:
     kind = _at(item, "type")
     if kind in ("function_call", "tool_use") or _at(item, "function") is not None:
         return True
-    return kind is None and _at(item, "name") is not None
+    return kind is None and _at(item, "name") is not None and _at(item, "role") is None
 
 
 def _parsed(text: str) -> object:
@@ -146,9 +153,7 @@ def _parsed(text: str) -> object:
     except RecursionError as error:
         raise _too_deep() from error
     except ValueError as error:  # a whole number of thousands of digits
-        raise InputError(
-            "the arguments hold a number that is too long", hint="use smaller numbers"
-        ) from error
+        raise _too_long() from error
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -175,6 +180,8 @@ def _check(value: object) -> None:
             raise _too_deep()
         if size > _LARGEST:
             raise _too_large()
+        if isinstance(item, int) and item.bit_length() > _MOST_BITS:
+            raise _too_long()
         if isinstance(item, float) and not math.isfinite(item):
             raise InputError(f"{item} is no number that JSON has", hint="use finite numbers")
         if isinstance(item, Mapping):
@@ -203,6 +210,10 @@ def _too_large() -> InputError:
 
 def _too_deep() -> InputError:
     return InputError("the arguments are nested too deeply", hint=f"use at most {_DEEPEST} levels")
+
+
+def _too_long() -> InputError:
+    return InputError("the arguments hold a number that is too long", hint="use smaller numbers")
 
 
 def _kind(value: object) -> str:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from sightline.errors import DeadlineError
+from sightline.errors import DeadlineError, SightlineError
 from sightline.tree import cancelling
 from sightline.tree.cancelling import Cancellation
 
@@ -25,11 +25,15 @@ def within(seconds: float | None, work: Callable[[], T], *, grace: float = _GRAC
 
     Work that was stopped but had just ended gives its result: what is done is not denied.
     """
+    cancelling.current().check()
     running = _Running(work)
     try:
         _wait(running.ended, seconds)
-    except BaseException as error:  # noqa: BLE001 - whatever stops the caller stops the work
+    except SightlineError as error:
         return running.stopped(error, grace)
+    except BaseException as error:  # an interrupt stops the work, and is never answered by it
+        running.stopped(error, grace)
+        raise
     return running.result()
 
 

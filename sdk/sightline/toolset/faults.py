@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 
 from sightline.errors import BusyError, InputError, SightlineError
-from sightline.toolset.outcomes import Fault, Problem
+from sightline.toolset.outcomes import MOST_PROBLEMS, Fault, Problem
 from sightline_tools.schemas import alternatives
 from sightline_tools.strict import allowed
 
@@ -46,10 +46,13 @@ def fault_of(error: Exception, tool: str, schema: Mapping[str, object]) -> Fault
         return Fault("busy", error.message, f"try again in {error.retry_after:g} seconds", retryable=True)
     cause = error.__cause__
     if isinstance(error, InputError) and isinstance(cause, ValidationError):
-        problems = tuple(_problem(each, schema) for each in cause.errors(include_url=False))
-        return Fault(
-            error.code, f"the arguments of {tool} are wrong", "correct them, and call again", False, problems
+        wrong = cause.errors(include_url=False)
+        problems = tuple(_problem(each, schema) for each in wrong[:MOST_PROBLEMS])
+        more = (
+            f"; these are the first {len(problems)} of {len(wrong):,}" if len(wrong) > len(problems) else ""
         )
+        message = f"the arguments of {tool} are wrong{more}"
+        return Fault(error.code, message, "correct them, and call again", False, problems)
     return Fault(error.code, error.message, error.hint, error.retryable)
 
 

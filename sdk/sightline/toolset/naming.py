@@ -44,7 +44,7 @@ def named(executor: Executor, name: object) -> Picture:
     text = name.strip() if isinstance(name, str) else ""
     found = _LINK.fullmatch(text)
     text = f"sha256:{found[1]}" if found else text.lower()
-    if text == LAST:
+    if is_last(name):
         found_last = newest(executor)
         if found_last is None:
             raise NotFoundError("this branch has no picture yet", hint="generate one first")
@@ -53,6 +53,11 @@ def named(executor: Executor, name: object) -> Picture:
         raise InputError(f"{str(name)[:80]!r} names no picture", hint="give a name like img3, or last")
     source = executor.pictures.source(text)
     return executor.pictures.bound(source.ref, source.origin)
+
+
+def is_last(name: object) -> bool:
+    """Whether a chatbot names the newest picture."""
+    return isinstance(name, str) and name.strip().lower() == LAST
 
 
 def existing(executor: Executor) -> tuple[str, ...]:

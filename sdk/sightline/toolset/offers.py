@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import islice
 
 from pydantic import BaseModel, ValidationError
 
@@ -12,8 +14,8 @@ from sightline.errors import InputError, NotFoundError, SightlineError
 from sightline.results import Picture, Result
 from sightline.toolset.budgets import Spent
 from sightline.toolset.faults import RefusedError, at
-from sightline.toolset.naming import existing, filled, named, near, pictures_in
-from sightline.toolset.outcomes import Fault, Problem
+from sightline.toolset.naming import existing, filled, is_last, named, near, pictures_in
+from sightline.toolset.outcomes import MOST_PROBLEMS, Fault, Problem
 from sightline.toolset.placing import computed, failed
 from sightline.toolset.telling import STEP
 from sightline.toolset.verbs import VERBS, Told, Verb
@@ -26,6 +28,8 @@ from sightline_tools.tool import Picture as OnePicture
 from sightline_tools.tool import Tool, images_in
 from sightline_tools.toolbox import Toolbox
 
+_MOST_PICTURES = 256
+"""Pictures that one call may name."""
 _ANSWER = 128
 """Tokens that a call may write if it does not say how many."""
 
@@ -78,14 +82,24 @@ def ready(executor: Executor, offer: Offer, args: Mapping[str, object]) -> Ready
 
 def names_known(executor: Executor, offer: Offer, args: Mapping[str, object]) -> bool:
     """Whether all pictures of a call can be told now, whatever other calls make."""
-    for _, name in pictures_in(dict(args), offer.input_schema):
-        if not isinstance(name, str) or name.strip().lower() == "last":
+    for _, name in islice(pictures_in(dict(args), offer.input_schema), _MOST_PICTURES):
+        if not isinstance(name, str) or is_last(name):
             return False
         try:
             named(executor, name)
         except SightlineError:
             return False
     return True
+
+
+def pinned(executor: Executor, offer: Offer, args: Mapping[str, object]) -> object:
+    """The arguments of a call that is done later: the picture that is `last` now by its digest."""
+    found: dict[str, object] = {}
+    for place, name in islice(pictures_in(dict(args), offer.input_schema), _MOST_PICTURES):
+        if is_last(name):
+            with suppress(SightlineError):  # there is none yet
+                found[place] = f"sha256:{named(executor, name).ref.pixels}"
+    return filled(dict(args), offer.input_schema, found)
 
 
 @lru_cache(maxsize=256)  # a schema takes a millisecond, and a tool never changes
@@ -119,8 +133,9 @@ def _check_names(offer: Offer, args: Mapping[str, object]) -> None:
     names = list(known) if isinstance(known, Mapping) else []
     unknown = [name for name in args if name not in names]
     if unknown:
-        problems = tuple(Problem(name[:80], "there is no such argument") for name in unknown[:10])
-        alike = tuple(dict.fromkeys(found for name in unknown[:10] for found in near(name, tuple(names))))
+        unknown = unknown[:MOST_PROBLEMS]
+        problems = tuple(Problem(name[:80], "there is no such argument") for name in unknown)
+        alike = tuple(dict.fromkeys(found for name in unknown for found in near(name, tuple(names))))
         hint = f"{offer.name} takes {', '.join(names) or 'no arguments'}"
         message = f"the arguments of {offer.name} are wrong"
         raise RefusedError(Fault("bad_input", message, hint, problems=problems, near=alike))
@@ -130,7 +145,11 @@ def _with_pictures(executor: Executor, offer: Offer, args: Mapping[str, object])
     """The arguments with pictures for their names."""
     found: dict[str, Picture] = {}
     wrong: dict[str, InputError] = {}
-    for place, name in pictures_in(dict(args), offer.input_schema):
+    places = list(islice(pictures_in(dict(args), offer.input_schema), _MOST_PICTURES + 1))
+    if len(places) > _MOST_PICTURES:
+        message = f"{offer.name} was given more than {_MOST_PICTURES} pictures"
+        raise RefusedError(Fault("bad_input", message, "name fewer at a time"))
+    for place, name in places:
         try:
             found[place] = named(executor, name)
         except InputError as error:
@@ -149,7 +168,8 @@ def _unknown(executor: Executor, offer: Offer, wrong: Mapping[str, InputError]) 
     hint = "name one of these pictures" if there else "the session has no picture yet: generate one first"
     message = f"the arguments of {offer.name} name no picture of this session"
     problems = tuple(
-        Problem(place, error.message, _allowed_at(offer, place)) for place, error in list(wrong.items())[:10]
+        Problem(place, error.message, _allowed_at(offer, place))
+        for place, error in islice(wrong.items(), MOST_PROBLEMS)
     )
     code = "not_found" if absent else "bad_input"
     return Fault(code, message, hint, problems=problems, pictures=there)

@@ -7,6 +7,11 @@ from dataclasses import asdict, dataclass, field
 
 from sightline.results import Result
 
+MOST_PROBLEMS = 10
+"""Wrong arguments that a fault tells."""
+_LONGEST = 600
+"""Characters of each of its texts: what was sent is not sent back."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -18,10 +23,15 @@ class Problem:
     hint: str = ""
 
     def __str__(self) -> str:
-        where = f"{self.at}: " if self.at else ""
-        more = [f"allowed: {self.allowed}"] if self.allowed else []
-        more += [self.hint] if self.hint else []
-        return f"- {where}{self.what}" + (f" ({'; '.join(more)})" if more else "")
+        where = f"{_brief(self.at)}: " if self.at else ""
+        more = [f"allowed: {_brief(self.allowed)}"] if self.allowed else []
+        more += [_brief(self.hint)] if self.hint else []
+        return f"- {where}{_brief(self.what)}" + (f" ({'; '.join(more)})" if more else "")
+
+    @property
+    def data(self) -> dict[str, str]:
+        """The problem for a program to read."""
+        return {name: _brief(value) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
@@ -43,20 +53,26 @@ class Fault:
     @property
     def text(self) -> str:
         """The fault for a model to read."""
-        lines = [f"Error ({self.code}): {self.message}", *map(str, self.problems)]
+        lines = [f"Error ({self.code}): {_brief(self.message)}", *map(str, self.problems)]
         lines += [f"Did you mean: {', '.join(self.near)}"] if self.near else []
         lines += [f"Pictures of this session: {', '.join(self.pictures)}"] if self.pictures else []
-        lines += [f"What to do: {self.hint}"] if self.hint else []
+        lines += [f"What to do: {_brief(self.hint)}"] if self.hint else []
         return "\n".join(lines)
 
     @property
     def data(self) -> dict[str, object]:
         """The fault for a program to read."""
-        fault: dict[str, object] = {"code": self.code, "message": self.message, "hint": self.hint}
-        fault["retryable"] = self.retryable
-        fault["problems"] = [asdict(problem) for problem in self.problems]
+        fault: dict[str, object] = {"code": self.code, "message": _brief(self.message)}
+        fault["hint"], fault["retryable"] = _brief(self.hint), self.retryable
+        fault["problems"] = [problem.data for problem in self.problems]
         fault["near"], fault["pictures"] = list(self.near), list(self.pictures)
         return {"error": fault}
+
+
+def _brief(text: str) -> str:
+    """A text without its middle, if it is long: what was sent may stand anywhere in it."""
+    end = _LONGEST // 3
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - end]} … {text[-end:]}"
 
 
 @dataclass(frozen=True)

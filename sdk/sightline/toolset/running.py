@@ -76,7 +76,13 @@ Turn = Callable[[], None]
 
 def run(executor: Executor, offer: Offer, arguments: object, terms: Terms, turn: Turn) -> Outcome:
     """Do a call of a tool; whatever goes wrong is an outcome too."""
-    go: Go = partial(_attempt, executor, terms, turn)
+    tried = list[Invocation]()
+
+    def attempt(invocation: Invocation) -> Outcome:
+        tried.append(invocation)
+        return _attempt(executor, terms, turn, invocation)
+
+    go: Go = attempt
     for wrap in reversed(terms.wraps):
         go = partial(_through, wrap, go)
     try:
@@ -85,8 +91,9 @@ def run(executor: Executor, offer: Offer, arguments: object, terms: Terms, turn:
         if not isinstance(outcome, Outcome):
             raise TypeError(f"a wrap of {offer.name} gave {type(outcome).__name__}, not an Outcome")
     except Exception as error:  # noqa: BLE001 - a chatbot must get an answer
+        outcome = Outcome.failed(fault_of(error, offer.name, offer.input_schema))
+    if not tried:  # what was answered without the tool is a step too, so that every loop ends
         terms.ledger.note(Spent(steps=1))
-        return Outcome.failed(fault_of(error, offer.name, offer.input_schema))
     return outcome
 
 
@@ -146,7 +153,7 @@ def _outcome(executor: Executor, done: Result | Told, edge: int) -> Outcome:
         return told(executor, done, edge)
     values = data(executor, done.values)
     structured = values if isinstance(values, Mapping) else {}
-    return Outcome(cut(done.text), structured, done.previews)
+    return Outcome(cut(done.text), structured, done.previews if edge else ())
 
 
 def _cost(done: Result | Told) -> Spent:

@@ -67,9 +67,9 @@ def data(executor: Executor, value: object) -> object:
 
 def cut(text: str) -> str:
     """A text that fits into a message."""
-    size = MOST_TEXT
+    whole, size = text, MOST_TEXT
     while len(json.dumps(text)) > MOST_TEXT:
-        text = f"{text[:size]} … (cut: it has {len(text):,} characters)"
+        text = f"{whole[:size]} … (cut: it has {len(whole):,} characters)"
         size = size * 2 // 3
     return text.encode("utf-8", "replace").decode()
 

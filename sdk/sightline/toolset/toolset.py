@@ -22,7 +22,7 @@ from sightline.toolset.budgets import Spent
 from sightline.toolset.calls import ToolCall, decoded, read_call, read_calls, restored
 from sightline.toolset.messages import ToolMessage
 from sightline.toolset.naming import near
-from sightline.toolset.offers import Offer, names_known, offers
+from sightline.toolset.offers import Offer, names_known, offers, pinned
 from sightline.toolset.outcomes import Fault, Outcome
 from sightline.toolset.parallel import answered, at_once
 from sightline.toolset.running import Terms, Turn, Wrap, run
@@ -185,7 +185,8 @@ class Toolset:
         return isinstance(offer.source, Verb) or not names_known(self._executor, offer, args)
 
     def _pending(self, call: ToolCall) -> dict[str, object]:
-        kept = {"wire": call.wire, "id": call.id, "name": call.name, "arguments": decoded(call.arguments)}
+        args = pinned(self._executor, self._offers[call.name], decoded(call.arguments))
+        kept = {"wire": call.wire, "id": call.id, "name": call.name, "arguments": args}
         return {"session": self._executor.store.session, **kept}
 
     def _named(self, name: str) -> list[Offer]:
