@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
-from sightline_runtime.errors import ModelError
+from sightline_runtime.errors import InputError, ModelError
 
 SPECIAL = ("<pad>", "<unk>", "<user>", "<tools>", "<assistant>", "<plan>", "<draw>", "<end>")
 PAD, UNK, USER, TOOLS, ASSISTANT, PLAN, DRAW, END = range(len(SPECIAL))
@@ -117,8 +117,8 @@ class Words:
         self._tokenizer.save(str(path))
 
     def encode(self, text: str) -> Encoded:
-        """Split text into known words; unknown ones are listed once each."""
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        """Split text into known words; unknown ones are listed once each. InputError for half a character."""
+        encoding = self._tokenizer.encode(_whole(text), add_special_tokens=False)
         missing = [
             token for token, index in zip(self._pieces(text), encoding.ids, strict=False) if index == UNK
         ]
@@ -134,8 +134,8 @@ class Words:
         return found
 
     def ids(self, text: str) -> list[int]:
-        """The ids alone."""
-        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        """The ids alone; InputError for half a character."""
+        return list(self._tokenizer.encode(_whole(text), add_special_tokens=False).ids)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Words joined by blanks, special tokens left out."""
@@ -145,3 +145,14 @@ class Words:
     def _pieces(self, text: str) -> list[str]:
         normal = self._tokenizer.normalizer.normalize_str(text)
         return [piece for piece, _ in self._tokenizer.pre_tokenizer.pre_tokenize_str(normal)]
+
+
+def _whole(text: str) -> str:
+    """The text, if it can be written as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"the text holds half a character at place {error.start}", hint="give whole Unicode text"
+        ) from error
+    return text

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sightline_runtime.errors import InputError
 from sightline_runtime.models.words import Words, build
 from sightline_runtime.world import dialogue, language, phrasing
 from sightline_runtime.world.language import vocabulary
@@ -78,3 +79,10 @@ def test_capitals_punctuation_and_spellings_are_read():
 def test_unknown_words_are_named_once_each():
     """The words outside the vocabulary are listed in order."""
     assert WORDS.encode("a Zebra and a zebra near an ibex").unknown == ("zebra", "near", "ibex")
+
+
+def test_half_a_character_is_refused(words):
+    """JSON can carry one; it is the caller's fault, not the engine's."""
+    for read in (words.encode, words.ids):
+        with pytest.raises(InputError, match="half a character"):
+            read("a red \ud800 star")
