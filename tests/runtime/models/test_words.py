@@ -81,8 +81,8 @@ def test_unknown_words_are_named_once_each():
     assert WORDS.encode("a Zebra and a zebra near an ibex").unknown == ("zebra", "near", "ibex")
 
 
-def test_half_a_character_is_refused(words):
+def test_half_a_character_is_refused():
     """JSON can carry one; it is the caller's fault, not the engine's."""
-    for read in (words.encode, words.ids):
+    for read in (WORDS.encode, WORDS.ids):
         with pytest.raises(InputError, match="half a character"):
             read("a red \ud800 star")
