@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     pass
 
 from sightline.awaited.base import awaited
+from sightline.awaited.chat import AsyncChatting
 from sightline.awaited.making import AsyncMaking
 from sightline.awaited.past import AsyncPast
 from sightline.awaited.reasoning import AsyncReasoning
 from sightline.awaited.tree import AsyncTree
 
 
-class AsyncSession(AsyncMaking, AsyncTree, AsyncPast, AsyncReasoning):
+class AsyncSession(AsyncMaking, AsyncTree, AsyncPast, AsyncReasoning, AsyncChatting):
     """A session whose verbs are awaited; see `Session`."""
 
     def __init__(

@@ -104,7 +104,8 @@ def _step(executor: Executor, step: Step) -> dict[str, object]:
     outputs = step.values()
     shares = outputs.get("probabilities")
     choices = shares.items() if isinstance(shares, dict) else ()
-    asked = next((step.args[name] for name in ("prompt", "question", "instruction") if name in step.args), "")
+    names = ("prompt", "question", "instruction", "message")
+    asked = next((step.args[name] for name in names if name in step.args), "")
     confidence = outputs.get("confidence")
     return {
         "seconds": f"{step.seconds:.2f} s",

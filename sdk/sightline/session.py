@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from sightline import importing, local
 from sightline.archive import Archive
+from sightline.chat import speaking as chat
 from sightline.errors import InputError
 from sightline.store.database import Store
 from sightline.store.opening import open_session
@@ -26,13 +27,14 @@ from sightline_tools.toolbox import Toolbox, default_toolbox
 if TYPE_CHECKING:
     pass
 
+from sightline.verbs.chat import Chatting
 from sightline.verbs.making import Making
 from sightline.verbs.past import Past
 from sightline.verbs.reasoning import Reasoning
 from sightline.verbs.tree import Tree
 
 
-class Session(Making, Tree, Past, Reasoning):
+class Session(Making, Tree, Past, Reasoning, Chatting):
     """A multi-turn visual session; use it as a context manager or call `close`.
 
     `path` is a folder that is made if needed, None keeps everything in memory. With `store`
@@ -62,7 +64,7 @@ class Session(Making, Tree, Past, Reasoning):
         self._executor = Executor(
             self._store,
             runtime or local.Lazy(),
-            default_toolbox() if toolbox is None else toolbox,
+            (default_toolbox() if toolbox is None else toolbox).with_inner(*chat.TOOLS),
             seed=start,
             files=files,
         )

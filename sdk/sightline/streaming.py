@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextvars
 import queue
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from sightline.results import Result
 from sightline.tree.cancelling import Cancellation
-from sightline.tree.execute import Call, Executor
+from sightline.tree.execute import Executor
 from sightline_runtime.protocol import Event, Preview, Progress, TextDelta
 
 
@@ -25,20 +26,29 @@ class Done:
     result: Result
 
 
-StreamEvent = Progress | Preview | TextDelta | Done
-_Queue = queue.SimpleQueue[Event | Done | BaseException]
+@dataclass(frozen=True)
+class Calling:
+    """In a dialogue the model calls a tool."""
+
+    name: str
+    arguments: Mapping[str, object]
+
+
+StreamEvent = Progress | Preview | TextDelta | Calling | Done
+_Queue = queue.SimpleQueue[StreamEvent | BaseException]
+Tell = Callable[[Event | Calling], None]
 
 
 class Events:
-    """The events of one call, to iterate; `close` cancels the call, from any thread."""
+    """The events of work that tells them, to iterate; `close` cancels the work, from any thread."""
 
-    def __init__(self, executor: Executor, call: Call) -> None:
+    def __init__(self, work: Callable[[Tell], Result]) -> None:
         self._queue: _Queue = queue.SimpleQueue()
         self._stop = Cancellation()
         # the thread must not hold this object: dropping the last reference to it ends the work
-        work = partial(self._stop.run, partial(_work, executor, call, self._queue))
+        stopped = partial(self._stop.run, partial(_work, work, self._queue))
         run = contextvars.copy_context().run
-        self._thread = threading.Thread(target=run, args=(work,), name="sightline-stream", daemon=True)
+        self._thread = threading.Thread(target=run, args=(stopped,), name="sightline-stream", daemon=True)
         self._over = False
 
     def __iter__(self) -> Events:
@@ -70,9 +80,9 @@ class Events:
         self.close()
 
 
-def _work(executor: Executor, call: Call, events: _Queue) -> None:
+def _work(work: Callable[[Tell], Result], events: _Queue) -> None:
     try:
-        events.put(Done(executor.finish(call, events.put)))
+        events.put(Done(work(events.put)))
     except BaseException as error:  # noqa: BLE001 - handed to the reader, who raises it
         events.put(error)
 
@@ -107,4 +117,4 @@ class Stream:
         return self._events("understand", {"image": image, "question": question, **options})
 
     def _events(self, tool: str, args: dict[str, object], seed: int | None = None) -> Events:
-        return Events(self._executor, self._executor.prepare(tool, args, seed))
+        return Events(partial(self._executor.finish, self._executor.prepare(tool, args, seed)))

@@ -5,9 +5,9 @@ import inspect
 
 import sightline as sl
 from sightline.aio import AsyncSession
-from sightline.awaited.streams import AsyncStream
+from sightline.awaited.streams import AsyncStreams
+from sightline.chat.streams import Streams
 from sightline.session import Session
-from sightline.streaming import Stream
 
 
 def public(cls):
@@ -18,7 +18,7 @@ def public(cls):
 
 def test_the_twin_has_the_same_signatures():
     """Every verb of Session is one of AsyncSession, with the same parameters and the same docstring."""
-    for sync, twin in ((Session, AsyncSession), (Stream, AsyncStream)):
+    for sync, twin in ((Session, AsyncSession), (Streams, AsyncStreams)):
         assert public(sync).keys() == public(twin).keys()
         for name, member in public(sync).items():
             assert inspect.getdoc(member) == inspect.getdoc(public(twin)[name]), name

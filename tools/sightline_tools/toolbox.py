@@ -22,6 +22,7 @@ class Toolbox:
     def __init__(self, *tools: Tool, plugins: Mapping[str, Plugin] | None = None) -> None:
         self._tools: dict[str, Tool | Plugin] = {tool.name: tool for tool in tools}
         self._tools |= {name: plugin for name, plugin in (plugins or {}).items() if name not in self._tools}
+        self._inner: dict[str, Tool] = {}
 
     def get(self, name: str) -> Tool:
         """The tool of that name; NotFoundError names the nearest ones."""
@@ -34,6 +35,12 @@ class Toolbox:
     def with_tools(self, *tools: Tool) -> "Toolbox":
         """This toolbox with more tools; a tool of a known name takes its place."""
         return self._of({**self._tools, **{tool.name: tool for tool in tools}})
+
+    def with_inner(self, *tools: Tool) -> "Toolbox":
+        """This toolbox with tools that are found by name but not listed: sessions record steps with them."""
+        box = self._of(self._tools)
+        box._inner = {tool.name: tool for tool in tools}
+        return box
 
     def only(self, *names: str) -> "Toolbox":
         """Only these tools; NotFoundError for one that is not here."""
@@ -59,13 +66,12 @@ class Toolbox:
 
     def _loaded(self, name: str) -> Tool | None:
         """The tool of a name, imported if need be; None without one that works."""
-        found = self._tools.get(name)
+        found = self._tools.get(name) or self._inner.get(name)
         return found.tool() if isinstance(found, Plugin) else found
 
-    @staticmethod
-    def _of(tools: Mapping[str, Tool | Plugin]) -> "Toolbox":
+    def _of(self, tools: Mapping[str, Tool | Plugin]) -> "Toolbox":
         box = Toolbox()
-        box._tools = dict(tools)
+        box._tools, box._inner = dict(tools), self._inner
         return box
 
 

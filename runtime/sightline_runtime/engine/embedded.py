@@ -49,6 +49,8 @@ _PREVIEW_SEED = 0
 _TOOLS = Message("system", ("tools",))
 """The message that asks for tool calls."""
 _READS = ("read_features",)
+_REMEMBERS, _AGAIN = ("dialogue",), "again"
+"""Who was taught dialogues has the words that lean on what was said before."""
 """What a model can that draws the features which it looks at."""
 _ONE_PASS = "the model draws in one pass: steps and guidance change nothing"
 _NOTHING_TO_CHANGE = "the model found nothing in the picture that the instruction would change"
@@ -70,7 +72,11 @@ class Embedded:
             device=device,
             dtype="float32",
             capabilities=frozenset(
-                {"understand", "generate", "edit", "embed", "preview", *_READS[: config.vae is None]}
+                {
+                    *("understand", "generate", "edit", "embed", "preview"),
+                    *_READS[: config.vae is None],
+                    *_REMEMBERS[: self._words.index(_AGAIN) is not None],
+                }
             ),
             image_size=(side, side),
             feature_shape=config.feature_shape,

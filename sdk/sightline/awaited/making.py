@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
 from sightline.awaited.base import AsyncVerbs, awaited
-from sightline.awaited.streams import AsyncStream
 
 T = TypeVar("T")
 
@@ -186,11 +185,6 @@ class AsyncMaking(AsyncVerbs):
     async def add(self, source: ImageLike) -> Made:
         """Bring a picture in: a path, bytes, a Pillow image or a numpy array."""
         return await awaited(self._session.add, source)
-
-    @property
-    def stream(self) -> AsyncStream:
-        """The model verbs as streams of events, to iterate over: `s.stream.generate("a star")`."""
-        return AsyncStream(self._session.stream)
 
     def toolset(
         self,

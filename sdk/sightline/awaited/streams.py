@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sightline.streaming import Events, Stream, StreamEvent
+from sightline.chat.streams import Streams
+from sightline.streaming import Events, StreamEvent
 
 if TYPE_CHECKING:
     pass
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
 from sightline.awaited.base import awaited
 
 
-class AsyncStream:
+class AsyncStreams:
     """The streams of a session, for `async for`; a call is checked when its first event is asked for."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Streams) -> None:
         self._stream = stream
 
     def generate(
@@ -46,6 +47,12 @@ class AsyncStream:
     def understand(self, image: object, question: str, **options: object) -> AsyncIterator[StreamEvent]:
         """Answer; options are those of `Session.understand`."""
         return stepped(partial(self._stream.understand, image, question, **options))
+
+    def chat(
+        self, message: str, images: object = (), *, preview_every: int = 4, **options: object
+    ) -> AsyncIterator[StreamEvent]:
+        """Say something: its calls, their progress, and its words; options are those of `Session.chat`."""
+        return stepped(partial(self._stream.chat, message, images, preview_every=preview_every, **options))
 
 
 async def stepped(start: Callable[[], Events]) -> AsyncIterator[StreamEvent]:

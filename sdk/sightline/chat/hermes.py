@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 
@@ -11,13 +12,37 @@ from jinja2 import PackageLoader, StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from sightline.chat.strict_json import parsed, written
-from sightline.chat.turns import Offer, Reply, ToolCall, Turn, instructions
+from sightline.chat.turns import Offer, ToolCall, Turn, Written, instructions
 from sightline.errors import InputError
-from sightline_runtime.protocol import Message
+from sightline_runtime.protocol import ImageSlot, Message
+from sightline_tools.call_patterns import call_pattern
 
 _SYSTEM = "You are a helpful assistant."
 _MARK = re.compile(r"</?(?:tools|tool_call|tool_response)>")
 _CALL = re.compile(r"<tool_call>(.*?)(?:</tool_call>|\Z)", re.DOTALL)
+
+
+_WORDS = r"[^<]{1,1000}"
+"""Words that hold no mark."""
+
+
+@dataclass(frozen=True)
+class _Described:
+    """An offered tool as patterns describe it."""
+
+    offer: Offer
+
+    @property
+    def name(self) -> str:
+        return self.offer.name
+
+    @property
+    def description(self) -> str:
+        return self.offer.description
+
+    @property
+    def input_schema(self) -> Mapping[str, object]:
+        return self.offer.parameters or {"type": "object", "properties": {}}
 
 
 @cache
@@ -32,6 +57,13 @@ class Hermes:
     """Tools in the system message, calls as `<tool_call>{"name": …, "arguments": …}</tool_call>`."""
 
     calls_tools = True
+
+    names_pictures = True
+    opens: str | None = "<"
+
+    def spelled(self, line: str, turns: Sequence[Turn]) -> str:
+        """The line as it is."""
+        return line
 
     def messages(self, turns: Sequence[Turn], tools: Sequence[Offer]) -> tuple[Message, ...]:
         """The dialogue in turns of three roles; answers of tools are said by the user, in tags."""
@@ -53,7 +85,15 @@ class Hermes:
         """The model is always asked."""
         return None
 
-    def reply(self, text: str, tools: Sequence[Offer], turns: Sequence[Turn] = ()) -> Reply:
+    def pattern(self, turns: Sequence[Turn], tools: Sequence[Offer], *, call: bool = False) -> str:
+        """A call that names pictures of the dialogue; words before it, or alone, unless a call is wanted."""
+        if not tools:
+            return ""
+        names = [name for turn in turns for name in turn.names if turn.role == "user"]
+        one = call_pattern(map(_Described, tools), (*dict.fromkeys(names), *(["last"] if names else [])))
+        return one if call else f"(?:{_WORDS}|(?:{_WORDS})?(?:{one}))"
+
+    def reply(self, text: str, tools: Sequence[Offer], turns: Sequence[Turn] = ()) -> Written:
         """Calls of offered tools, and all else as text."""
         names, calls, rest, at = [tool.name for tool in tools], [], "", 0
         for found in _CALL.finditer(text):
@@ -61,7 +101,7 @@ class Hermes:
             if call is not None:
                 calls.append(call)
                 rest, at = rest + text[at : found.start()], found.end()
-        return Reply((rest + text[at:]).strip(), tuple(calls))
+        return Written((rest + text[at:]).strip(), tuple(calls))
 
 
 def _unmarked(turn: Turn) -> None:
@@ -82,9 +122,18 @@ def _signature(tool: Offer) -> str:
 
 def _said(turn: Turn) -> Message:
     if not turn.calls:
-        return Message("assistant" if turn.role == "assistant" else "user", turn.content)
+        return Message("assistant" if turn.role == "assistant" else "user", _named(turn))
     calls = [written({"name": call.name, "arguments": dict(call.arguments)}) for call in turn.calls]
     return Message("assistant", (_template("hermes_calls.jinja").render(text=turn.text, calls=calls),))
+
+
+def _named(turn: Turn) -> tuple[str | ImageSlot, ...]:
+    """A turn's content, with the names of its pictures before them."""
+    names, content = iter(turn.names), list[str | ImageSlot]()
+    for part in turn.content:
+        name = "" if isinstance(part, str) else next(names, "")
+        content += [name, part] if name else [part]
+    return tuple(content)
 
 
 def _answered(turns: Sequence[Turn]) -> Message:

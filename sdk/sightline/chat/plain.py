@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sightline.chat.turns import Offer, Reply, Turn, instructions
+from sightline.chat.turns import Offer, Turn, Written, instructions
 from sightline_runtime.protocol import Message
 
 
@@ -12,6 +12,13 @@ class Plain:
     """Dialogues without calls."""
 
     calls_tools = False
+
+    names_pictures = False
+    opens: str | None = ""
+
+    def spelled(self, line: str, turns: Sequence[Turn]) -> str:
+        """The line as it is."""
+        return line
 
     def messages(self, turns: Sequence[Turn], tools: Sequence[Offer]) -> tuple[Message, ...]:
         """Every turn that says or shows something; the answer of a tool is said by the user."""
@@ -27,6 +34,10 @@ class Plain:
         """The model is always asked."""
         return None
 
-    def reply(self, text: str, tools: Sequence[Offer], turns: Sequence[Turn] = ()) -> Reply:
+    def pattern(self, turns: Sequence[Turn], tools: Sequence[Offer], *, call: bool = False) -> str:
+        """The model is left free."""
+        return ""
+
+    def reply(self, text: str, tools: Sequence[Offer], turns: Sequence[Turn] = ()) -> Written:
         """The text as it is."""
-        return Reply(text.strip())
+        return Written(text.strip())

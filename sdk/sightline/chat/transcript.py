@@ -35,8 +35,8 @@ class Transcript:
         """Read a dialogue; what the system says is not for a model that knows few words."""
         told, calls, before = cls(), dict[str, ToolCall](), ""
         for turn in turns:
-            if turn.role == "system" or (before == "tool" and turn.role == "user" and turn.shows):
-                continue  # such a user shows the model the picture that its tool made
+            if turn.role == "system" or (before == "tool" and _only_shows(turn)):
+                continue
             if turn.role == "tool" and turn.answers in calls:
                 told._answer(calls[turn.answers], turn.text)
             elif turn.role == "user":
@@ -50,7 +50,7 @@ class Transcript:
 
     def _line(self, turn: Turn) -> None:
         shown = sum(isinstance(part, ImageSlot) for part in turn.content)
-        known = _ALIAS.findall(turn.text)
+        known = turn.names or _ALIAS.findall(turn.text)
         for place in range(shown):
             self._look(known[place] if place < len(known) else None)
             self._note(self._now)
@@ -70,18 +70,31 @@ class Transcript:
         if text.startswith(_FAILED):
             self._note(self._now)
             return
-        if act in ("generate", "edit"):
-            self._look(next(iter(_ALIAS.findall(text)), None))
+        made = next(iter(_ALIAS.findall(text)), None)
+        if act in ("generate", "edit") or (act is None and made is not None):
+            self._look(made)
         elif act == UNDO and len(self.trail) > 1:
             self.trail.pop()
         elif act == SHOW and call.arguments.get(IMAGE) in self.names:
             self.trail.append(self.names.index(str(call.arguments[IMAGE])))
-        shows = act in ("generate", "edit", UNDO, SHOW)
+        shows = act in ("generate", "edit", UNDO, SHOW) or (act is None and made is not None)
         self._note(self._now if shows else answer_in(act, text))
 
     def _look(self, name: str | None) -> None:
-        self.names.append(name or f"img{len(self.names) + 1}")
-        self.trail.append(len(self.names) - 1)
+        """A picture is looked at: a new one, or one that was there."""
+        if name not in self.names:
+            self.names.append(name or f"img{len(self.names) + 1}")
+        self.trail.append(self.names.index(name) if name in self.names else len(self.names) - 1)
+
+    @property
+    def looked_at(self) -> str | None:
+        """The name of the picture that is looked at now."""
+        return self.names[self.trail[-1]] if self.trail else None
+
+    @property
+    def before(self) -> str | None:
+        """The name of the picture that was looked at before it, where a step back leads."""
+        return self.names[self.trail[-2]] if len(self.trail) > 1 else None
 
     @property
     def _now(self) -> str:
@@ -99,6 +112,11 @@ class Transcript:
         other = "" if at is None or (act != SHOW and at == self.trail[-1]) else f"picture {_number(at + 1)}"
         inside = " , ".join(part for part in (other, text) if part)
         return f"{act} ( {inside} )" if inside else f"{act} ( )"
+
+
+def _only_shows(turn: Turn) -> bool:
+    """Whether a user's turn, after that of a tool, just shows the model the picture that the tool made."""
+    return turn.role == "user" and turn.shows and not (turn.names and turn.text)
 
 
 def _number(value: int) -> str:

@@ -32,13 +32,15 @@ class ToolCall:
 class Turn:
     """One turn: text and pictures in order, the calls of an assistant, or the answer to one.
 
-    `answers` is the id of the call that a turn of the role "tool" answers.
+    `answers` is the id of the call that a turn of the role "tool" answers. `names` are those
+    of the pictures that it shows, in order, where they are known.
     """
 
     role: Literal["system", "user", "assistant", "tool"]
     content: tuple[str | ImageSlot, ...] = ()
     calls: tuple[ToolCall, ...] = ()
     answers: str = ""
+    names: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -52,7 +54,7 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Reply:
+class Written:
     """What the model said, taken apart: text, and calls of offered tools.
 
     `asks` is what it would have looked up by itself: the question of a call to

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, cast
 
-from sightline.chat.dialect import dialect_of
-from sightline.chat.turns import Reply, ToolCall, Turn
+from sightline.chat.dialect import Dialect, dialect_of
+from sightline.chat.turns import Offer, ToolCall, Turn, Written
 from sightline.errors import InputError
 from sightline.results import Answered
 from sightline.server.access import Caller
@@ -101,7 +101,8 @@ class Desk:
 
     def _said(self, view: Session, pictures: tuple[Pixels, ...], tell: Tell) -> Answer:
         """Ask the model, in the dialect of its family; calls are told when they are whole."""
-        asked, dialect = self.asked, dialect_of(self.house.runtime.info.family)
+        asked, info = self.asked, self.house.runtime.info
+        dialect = dialect_of(info.family, info.capabilities)
         settled = dialect.settled(asked.turns)
         if settled is not None:
             return Answer(settled)
@@ -109,12 +110,13 @@ class Desk:
         unable = bool(asked.offers and not offers)
         warnings: tuple[str, ...] = ("this model calls no tools",) if unable else ()
         messages = dialect.messages(asked.turns, offers)
-        result = self._asked(view, messages, pictures, (lambda _: None) if offers else tell)
-        reply = dialect.reply(result.text, offers, asked.turns) if offers else Reply(result.text)
+        forced = self._forced(dialect, offers)
+        result = self._asked(view, messages, pictures, (lambda _: None) if offers else tell, forced)
+        reply = dialect.reply(result.text, offers, asked.turns) if offers else Written(result.text)
         if reply.asks:  # the model would look, and nobody offered to do it: it looks itself
             messages = dialect.messages(_ask_instead(asked.turns, reply.asks), ())
             result = self._asked(view, messages, pictures, tell)
-            reply = Reply(result.text)
+            reply = Written(result.text)
         calls = reply.calls[:1] if asked.form.parallel_tool_calls is False else reply.calls
         if asked.form.tool_choice not in (None, "auto", "none") and not calls:
             warnings += ("the model called no tool, although one was required",)
@@ -127,8 +129,22 @@ class Desk:
             {"confidence": result.confidence, "probabilities": dict(result.probabilities)},
         )
 
+    def _forced(self, dialect: Dialect, offers: Sequence[Offer]) -> str:
+        """The pattern of a call, if one is required and the schemas of its arguments can be a pattern."""
+        if not offers or self.asked.form.tool_choice in (None, "auto", "none"):
+            return ""
+        try:
+            return dialect.pattern(self.asked.turns, offers, call=True)
+        except InputError:
+            return ""
+
     def _asked(
-        self, view: Session, messages: tuple[Message, ...], pictures: tuple[Pixels, ...], tell: Tell
+        self,
+        view: Session,
+        messages: tuple[Message, ...],
+        pictures: tuple[Pixels, ...],
+        tell: Tell,
+        pattern: str = "",
     ) -> TextResult:
         """What the model says, up to the first stop."""
         form, cut = self.asked.form, Cut(self.asked.stops, tell)
@@ -136,6 +152,7 @@ class Desk:
             messages,
             pictures,
             choices=self.asked.choices,
+            pattern=pattern,
             max_tokens=self.asked.most_tokens or MOST_TOKENS,
             temperature=form.temperature or 0.0,
             seed=(form.seed or 0) % 2**63,

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sightline.tree import cancelling
+from sightline.tree.past import Past
 from sightline.tree.stages import Stages
 from sightline_runtime.protocol import Event, Job, R, Runtime
 from sightline_tools import image as images
@@ -24,7 +25,7 @@ class Context:
 
     `stored` reads a picture of the session, `new` holds pictures that are not yet
     in it, by pixel digest: those the call brought along and those it makes. A runtime that
-    keeps features is also `stages`.
+    keeps features is also `stages`. `past` gives the dialogue to a tool that reads it.
     """
 
     runtime: Runtime
@@ -32,6 +33,7 @@ class Context:
     stored: Callable[[Image], Array]
     watch: Watch | None = None
     new: dict[str, tuple[Image, bytes]] = field(default_factory=dict)
+    past: Callable[[], Past] | None = None
 
     @property
     def stages(self) -> Stages | None:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 
 from pydantic import BaseModel
 
@@ -25,6 +26,7 @@ from sightline.store.database import Store
 from sightline.tree import arguments, cancelling, memo, showing
 from sightline.tree.context import Context, Watch
 from sightline.tree.models import Models
+from sightline.tree.past import past_of
 from sightline.tree.pictures import Pictures, Source
 from sightline.tree.recipe import Json, canonical, checked_seed, plain, recipe_digest
 from sightline.tree.refs import Refs
@@ -323,7 +325,8 @@ def _holding(
 ) -> Context:
     """A context that holds the files of new pictures."""
     new = {s.ref.pixels: (s.ref, s.png) for s in sources if s.png is not None}
-    return Context(executor.runtime, seeds, executor.pictures.load, watch, new)
+    past = partial(past_of, executor.store, executor.pictures, executor.toolbox, executor.refs.head()[1])
+    return Context(executor.runtime, seeds, executor.pictures.load, watch, new, past)
 
 
 def _origins(sources: Iterable[Source]) -> dict[str, str]:

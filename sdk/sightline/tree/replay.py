@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from sightline.tree.blame import Noting, Stage, blamed
 from sightline.tree.context import Context
 from sightline.tree.execute import Executor
 from sightline.tree.line import chain
+from sightline.tree.past import past_of
 from sightline.tree.steps import Step
 from sightline_tools.likeness import ssim
 
@@ -115,6 +117,7 @@ def _compared(executor: Executor, step: Step, verify: bool) -> Replayed:
     if call.fingerprint != step.fingerprint:
         return Replayed(step, "other model", f"was {step.fingerprint[:8]}, is {call.fingerprint[:8]}")
     context = executor.context(call)
+    context.past = partial(past_of, executor.store, executor.pictures, executor.toolbox, step.parent)
     noting = Noting(context.runtime)
     context.runtime = noting
     again = executor.compute(call, context)

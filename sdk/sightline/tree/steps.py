@@ -80,7 +80,7 @@ class Step:
 
     def summary(self) -> str:
         """What was asked, in one short line."""
-        asked = [self.args.get(name) for name in ("prompt", "question", "instruction")]
+        asked = [self.args.get(name) for name in ("prompt", "question", "instruction", "message")]
         said = next((str(text) for text in asked if text), "")
         answer = self.outputs.get("text")
         return f"{said} → {answer}" if answer else said

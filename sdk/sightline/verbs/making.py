@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, cast, overload
 
 from sightline.reasoning.typed import T, Typed, schema_text, typed
 from sightline.results import Answered, Drawn, Edited, Made, Picture, Result
-from sightline.streaming import Stream
 from sightline.toolset.budgets import Budget, Ledger
 from sightline.toolset.running import Approve, Terms
 from sightline.toolset.toolset import Toolset, toolset
@@ -166,11 +165,6 @@ class Making(Verbs):
     def add(self, source: ImageLike) -> Made:
         """Bring a picture in: a path, bytes, a Pillow image or a numpy array."""
         return self._executor.add(source)
-
-    @property
-    def stream(self) -> Stream:
-        """The model verbs as streams of events, to iterate over: `s.stream.generate("a star")`."""
-        return Stream(self._executor)
 
     def toolset(
         self,

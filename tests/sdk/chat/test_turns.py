@@ -3,7 +3,7 @@
 import pytest
 
 from sightline.chat.dialect import dialect_of
-from sightline.chat.turns import Reply, ToolCall, Turn, check, instructions
+from sightline.chat.turns import ToolCall, Turn, Written, check, instructions
 from sightline.errors import InputError
 from sightline_runtime.protocol import Message
 
@@ -52,6 +52,6 @@ def test_an_unknown_family_calls_no_tools():
     turns = [Turn("system", ("x",)), ASKED, CALLED, answer("a"), answer("b")]
     assert [message.role for message in plain.messages(turns, ())] == ["system", "user", "user", "user"]
     assert plain.messages([ASKED], ()) == (Message("user", ("go",)),)
-    assert plain.reply(" edit ( x ) ", ()) == Reply("edit ( x )")
+    assert plain.reply(" edit ( x ) ", ()) == Written("edit ( x )")
     assert not plain.calls_tools
     assert plain.settled(turns) is None

@@ -359,7 +359,7 @@ def test_a_question_without_a_tool_is_answered(real):
     assert answer.choices[0].message.content == "blue"
     named = {"type": "function", "function": {"name": "sightline_edit"}}
     forced = say(real, shown(uri), model="embedded", tools=[EDIT, DRAW], tool_choice=named)
-    assert "although one was required" in forced.model_extra["warnings"][0]
+    assert [each.function.name for each in forced.choices[0].message.tool_calls] == ["sightline_edit"]
     plain = say(real, shown(uri), model="embedded", tools=[EDIT], tool_choice="none")
     assert plain.choices[0].message.content == "blue"
 
