@@ -246,4 +246,9 @@ def _spread(times: list[float]) -> Mapping[str, float]:
     if len(times) < 2:
         return {}
     cuts = statistics.quantiles(times, n=100, method="inclusive")
-    return {"p50": round(cuts[49], 2), "p99": round(cuts[98], 2), "max": round(max(times), 2)}
+    return {
+        "p50": round(cuts[49], 2),
+        "p90": round(cuts[89], 2),
+        "p99": round(cuts[98], 2),
+        "max": round(max(times), 2),
+    }

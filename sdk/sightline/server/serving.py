@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 import threading
@@ -23,6 +24,8 @@ from sightline.server.keys import Keys
 _START = 30.0
 _STOP = 15.0
 _KEEP_ALIVE = 30
+_COLLECT = (10_000, 50, 100)
+"""When garbage is collected: the whole of a loaded heap takes half a second, in which nobody is answered."""
 
 
 class Server(uvicorn.Server):
@@ -66,6 +69,7 @@ def serve(
     with _bound(house, host, port) as wire:
         for name in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again when it has stopped
             signal.signal(name, lambda *_: None)
+        gc.set_threshold(*_COLLECT)
         started(_address(wire))
         Server(house).run(sockets=[wire])
     return house.close(patience=house.settings.drain_timeout)
