@@ -19,7 +19,7 @@ from sightline.server.house import House
 from sightline.server.late import Late
 from sightline.server.mcp_calls import Told
 from sightline.server.mcp_results import told
-from sightline.server.placing import executor_of, placed
+from sightline.server.placing import executor_of, going
 from sightline.session import Session
 from sightline.toolset.offers import Offer, offers
 from sightline.toolset.previews import EDGE
@@ -115,22 +115,16 @@ class _Watched(Executor):
 
 @contextmanager
 def _at(session: Session, at: str | None) -> Iterator[Session]:
-    """The session on the branch of a call; a branch that parted for it and was not used is gone again.
+    """The session on the branch of a call.
 
     Where the call checks another branch out, that is the session's current one from then on.
     """
-    executor = executor_of(session)
-    head = executor.store.database.get_ref("head", "HEAD")
-    before = executor.refs.branches()
-    view = placed(session, at or (head and head.target) or None)
-    branch, start = view.head
-    try:
+    head = executor_of(session).store.database.get_ref("head", "HEAD")
+    with going(session, at or (head and head.target) or None) as view:
+        branch = view.head[0]
         yield view
         if view.head[0] != branch:
             session.checkout(view.head[0])
-    finally:
-        if branch not in before and executor.refs.branches().get(branch) == start:
-            session.drop(branch)
 
 
 def _text(place: Mapping[str, object], name: str) -> str | None:

@@ -6,13 +6,18 @@ answer, and no call depends on where another client left HEAD.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from copy import copy
-from itertools import count
+from itertools import count, islice
 
-from sightline.errors import StaleHeadError
+from sightline.errors import BusyError, InputError, SightlineError, StaleHeadError
 from sightline.session import Session
 from sightline.tree.execute import Executor
 from sightline.tree.refs import MAIN, Refs
+
+_TRIES = 100
+"""Names that are tried for a new branch."""
 
 
 def executor_of(session: Session) -> Executor:
@@ -29,33 +34,64 @@ def placed(session: Session, at: str | None = None, expect: str | None = None) -
     of it) at which the client believes the branch to stand: StaleHeadError, with both
     heads, if it does not, or does not any more when the call ends.
     """
+    executor = executor_of(session)
+    branch = _resting(executor, at)
+    return _view(session, _parted(executor, str(at)) if branch is None else branch, expect)
+
+
+@contextmanager
+def going(session: Session, at: str | None = None, expect: str | None = None) -> Iterator[Session]:
+    """The same for one call: a branch that parts is its own, and gone again if it was not used."""
+    executor = executor_of(session)
+    branch = _resting(executor, at, shared=False)
+    own = _parted(executor, str(at)) if branch is None else None
+    start = None if own is None else executor.refs.branches().get(own)
+    try:
+        yield _view(session, str(branch or own), expect)
+    finally:
+        if own is not None and executor.refs.branches().get(own) == start:
+            with suppress(SightlineError):  # whoever uses it by now keeps it
+                executor.refs.drop(own)
+
+
+def _view(session: Session, branch: str, expect: str | None) -> Session:
     executor, view = executor_of(session), copy(session)
-    branch = executor.refs.head()[0] if at is None else _branch(executor, at)
     there = executor.on(branch)
     view._executor = there if expect is None else _expecting(there, branch, expect)
     return view
 
 
-def _branch(executor: Executor, at: str) -> str:
-    tips = executor.refs.branches()
-    if at in tips:
-        return at
-    step = executor.locate(at)
+def _resting(executor: Executor, at: str | None, *, shared: bool = True) -> str | None:
+    """The branch that a call goes on; None if one must part.
+
+    Without `shared`, one that parted at the step and has no step of its own is another call's.
+    """
     current = executor.refs.head()[0]
+    tips = executor.refs.branches()
+    if at is None or at in tips:
+        return at or current
+    step = executor.locate(at)
     ending = sorted(
         (name for name, tip in tips.items() if tip == step), key=lambda n: (n != current, n != MAIN, n)
     )
-    return ending[0] if ending else _parted(executor, tips, str(step))
+    free = (name for name in ending if shared or name == current or not name.startswith(_stem(step)))
+    return next(free, None)
 
 
-def _parted(executor: Executor, tips: dict[str, str | None], step: str) -> str:
+def _parted(executor: Executor, at: str) -> str:
     """A new branch from a step."""
-    taken = {*tips, *executor.refs.tags()}
-    stem = f"at-{step[:8]}"
-    names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
-    name = next(name for name in names if name not in taken)
-    executor.refs.branch(name, step)
-    return name
+    step = executor.locate(at)
+    taken = {*executor.refs.branches(), *executor.refs.tags()}
+    names = (_stem(step) if number == 1 else f"{_stem(step)}-{number}" for number in count(1))
+    for name in islice((name for name in names if name not in taken), _TRIES):
+        with suppress(InputError, StaleHeadError):  # another call took the name meanwhile
+            executor.refs.branch(name, step)
+            return name
+    raise BusyError("too many calls part from that step at a time", hint="come again")
+
+
+def _stem(step: str | None) -> str:
+    return f"at-{str(step)[:8]}"
 
 
 def _expecting(there: Executor, branch: str, expect: str) -> Executor:
