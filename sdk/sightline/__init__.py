@@ -39,6 +39,21 @@ if TYPE_CHECKING:
     from sightline.local import load
     from sightline.planner.client import Planner
     from sightline.planner.driving import drive
+    from sightline.reasoning.brains import Elsewhere, Own
+    from sightline.reasoning.claims import Check
+    from sightline.reasoning.outcome import Outcome
+    from sightline.reasoning.planners import Rules, Written
+    from sightline.reasoning.plans.estimate import Estimate
+    from sightline.reasoning.plans.plan import Plan
+    from sightline.reasoning.plans.running import PlanRun
+    from sightline.reasoning.strategies.beam import Beam
+    from sightline.reasoning.strategies.best_of import BestOf
+    from sightline.reasoning.strategies.direct import Direct
+    from sightline.reasoning.strategies.plan_execute import PlanExecute
+    from sightline.reasoning.strategies.react import ReAct
+    from sightline.reasoning.strategies.refine import Refine
+    from sightline.reasoning.strategies.self_consistency import SelfConsistency
+    from sightline.reasoning.verify import Verdict
     from sightline.remote import AsyncRuntime, connect
     from sightline.results import Answered, Cache, Drawn, Edited, Made, Picture, Result
     from sightline.session import Session
@@ -97,6 +112,21 @@ _PLACES = {
     "sightline.lineage": ("Lineage",),
     "sightline.planner.client": ("Planner",),
     "sightline.planner.driving": ("drive",),
+    "sightline.reasoning.brains": ("Elsewhere", "Own"),
+    "sightline.reasoning.claims": ("Check",),
+    "sightline.reasoning.outcome": ("Outcome",),
+    "sightline.reasoning.planners": ("Rules", "Written"),
+    "sightline.reasoning.plans.estimate": ("Estimate",),
+    "sightline.reasoning.plans.plan": ("Plan",),
+    "sightline.reasoning.plans.running": ("PlanRun",),
+    "sightline.reasoning.strategies.beam": ("Beam",),
+    "sightline.reasoning.strategies.best_of": ("BestOf",),
+    "sightline.reasoning.strategies.direct": ("Direct",),
+    "sightline.reasoning.strategies.plan_execute": ("PlanExecute",),
+    "sightline.reasoning.strategies.react": ("ReAct",),
+    "sightline.reasoning.strategies.refine": ("Refine",),
+    "sightline.reasoning.strategies.self_consistency": ("SelfConsistency",),
+    "sightline.reasoning.verify": ("Verdict",),
     "sightline.remote": ("AsyncRuntime", "connect"),
     "sightline.results": ("Answered", "Cache", "Drawn", "Edited", "Made", "Picture", "Result"),
     "sightline.session": ("Session",),
@@ -133,21 +163,27 @@ __all__ = [
     "Answered",
     "AsyncRuntime",
     "AsyncSession",
+    "Beam",
+    "BestOf",
     "Bisection",
     "Budget",
     "BudgetError",
     "BusyError",
     "Cache",
     "CancelledError",
+    "Check",
     "ConflictError",
     "CorruptStoreError",
     "DeadlineError",
     "Difference",
+    "Direct",
     "Done",
     "Drawn",
     "Drift",
     "Edited",
+    "Elsewhere",
     "EngineError",
+    "Estimate",
     "Explanation",
     "FakeRuntime",
     "FaultyRuntime",
@@ -163,19 +199,28 @@ __all__ = [
     "ModelError",
     "Move",
     "NotFoundError",
+    "Outcome",
     "Outline",
+    "Own",
     "Picture",
+    "Plan",
+    "PlanExecute",
+    "PlanRun",
     "Planner",
     "Preview",
     "Progress",
+    "ReAct",
     "Recreation",
+    "Refine",
     "Region",
     "Replay",
     "Rerun",
     "Result",
+    "Rules",
     "RunReport",
     "Runtime",
     "ScriptedRuntime",
+    "SelfConsistency",
     "Session",
     "SightlineError",
     "StaleHeadError",
@@ -189,8 +234,10 @@ __all__ = [
     "Toolbox",
     "Toolset",
     "UnauthorizedError",
+    "Verdict",
     "View",
     "Workflow",
+    "Written",
     "connect",
     "drive",
     "import_session",

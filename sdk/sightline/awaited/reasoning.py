@@ -10,12 +10,14 @@ from sightline.reasoning.attribution import Attribution
 from sightline.reasoning.changes import Change
 from sightline.reasoning.claims import Check
 from sightline.reasoning.outcome import Outcome
+from sightline.reasoning.plans.estimate import Estimate
 from sightline.reasoning.plans.plan import Plan
 from sightline.reasoning.plans.running import PlanRun
 from sightline.reasoning.strategies.strategy import Strategy
 from sightline.reasoning.verify import Judge, Verdict
 from sightline.results import Answered
 from sightline.toolset.budgets import Budget
+from sightline.toolset.toolset import Toolset
 from sightline.verbs.kinds import ImageLike
 
 
@@ -43,7 +45,7 @@ class AsyncReasoning(AsyncVerbs):
         goal: str,
         images: Sequence[ImageLike] | ImageLike = (),
         *,
-        strategy: Strategy | None = None,
+        strategy: Strategy | Mapping[str, object] | None = None,
         budget: Budget | None = None,
         choices: Sequence[str] = (),
         judge: Judge | None = None,
@@ -53,7 +55,8 @@ class AsyncReasoning(AsyncVerbs):
 
         By default a question is answered by a plan of intermediate pictures where it needs
         one, and a picture is checked and refined. A `budget` is hard: a run that it ends keeps
-        its steps and gives the best it has; `stopped` and `why` say so.
+        its steps and gives the best it has; `stopped` and `why` say so. The `strategy` of an
+        outcome, which is data, pursues another goal in the same way.
         """
         return await awaited(
             self._session.solve,
@@ -72,13 +75,28 @@ class AsyncReasoning(AsyncVerbs):
         inputs: Mapping[str, ImageLike] | None = None,
         *,
         budget: Budget | None = None,
+        toolset: Toolset | None = None,
         branch: str | None = None,
     ) -> PlanRun:
         """Run a plan (also as data, JSON or YAML, or a Path to a file of one) on a branch of its own.
 
-        It is checked first: InputError names every fault, and nothing has run.
+        It is checked first: InputError names every fault, and nothing has run. A `toolset`
+        limits the tools that it may call; the toolset's own budget and approval are for chatbots.
         """
-        return await awaited(self._session.run, plan, inputs, budget=budget, branch=branch)
+        return await awaited(self._session.run, plan, inputs, budget=budget, toolset=toolset, branch=branch)
+
+    async def estimate(
+        self,
+        plan: Plan | Mapping[str, object] | str | Path,
+        inputs: Mapping[str, ImageLike] | None = None,
+    ) -> Estimate:
+        """Say what a run of a plan may take: steps, pictures, seconds and memory, expected and at worst.
+
+        Runs and records nothing. With the plan's pictures as `inputs`, steps that were made
+        before are found and followed. The pace is that of this store's steps on this model;
+        without any, a few small calls measure it.
+        """
+        return await awaited(self._session.estimate, plan, inputs)
 
     async def why(self, answer: Answered, *, parts: int = 6) -> Attribution:
         """Find what an answer depends on: each of parts×parts of its picture is covered and asked again.

@@ -1,7 +1,7 @@
 """Desk: what a strategy works with. Verbs that put steps on a branch of their own, under a hard budget.
 
 Every call reserves what it may take before it runs; one that does not fit ends the work
-with what there is. The best candidate so far is always on the desk, so a run that is
+with what there is. Whatever could be the result is offered at once, so a run that is
 stopped has something to give.
 """
 
@@ -10,26 +10,28 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar, cast
+from typing import Literal, TypeVar, cast
 
-from sightline.errors import DeadlineError, InputError, SightlineError
+from sightline.errors import BudgetError, DeadlineError, InputError
 from sightline.reasoning import verify as verifying
 from sightline.reasoning.claims import Check
 from sightline.reasoning.verify import Judge, Verdict
 from sightline.results import Answered, Drawn, Edited, Picture, Result
 from sightline.toolset.budgets import Ledger, Spent
 from sightline.toolset.deadlines import within
-from sightline.toolset.offers import needed
+from sightline.toolset.offers import Offer, needed, ready
+from sightline.tree import cancelling
 from sightline.tree.execute import Executor
 from sightline.tree.promote import promote
+from sightline_runtime.protocol import TextRequest, TextResult
 
-T = TypeVar("T", bound=Result)
+T = TypeVar("T")
 
+Stop = Literal["done", "budget", "rounds", "refused"]
+"""Why work ended: by itself, by its budget, by its rounds, or because it could not go on."""
 
-class BudgetError(SightlineError):
-    """The budget is used up; what was done is kept."""
-
-    code = "budget"
+UNCHECKED = 0.25
+"""The score of a picture that waits for its verdict."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,21 @@ class Thought:
 
 @dataclass(frozen=True)
 class Candidate:
-    """Something that may be the result: an answer or a picture, and how good it seems (0 … 1)."""
+    """Something that may be the result: an answer or a picture, and how good it seems (0 … 1).
+
+    `partial` is work that is not finished: a draft, or the first of several changes. `plan` is
+    the plan that led here, as data; `stopped` and `why` tell of a strategy that did not
+    end by itself.
+    """
 
     answer: str | None = None
     picture: Picture | None = None
     score: float = 0.0
     verdict: Verdict | None = None
+    partial: bool = False
+    plan: Mapping[str, object] | None = None
+    stopped: Stop = "done"
+    why: str = "the strategy ended"
 
 
 @dataclass
@@ -68,17 +79,23 @@ class Desk:
 
     @property
     def best(self) -> Candidate | None:
-        """The best candidate that was offered, the first of equals."""
-        return max(self.offered, key=lambda candidate: candidate.score, default=None)
+        """The best candidate that was offered, finished ones before others, the first of equals."""
+        return max(self.offered, key=lambda each: (not each.partial, each.score), default=None)
 
-    def offer(self, candidate: Candidate) -> Candidate:
-        """Put a candidate on the desk."""
+    def offer(self, candidate: Candidate, instead: Candidate | None = None) -> Candidate:
+        """Put a candidate on the desk, in the place of another if that is what it was."""
+        if instead is not None:
+            self.offered[:] = [each for each in self.offered if each is not instead]
         self.offered.append(candidate)
         return candidate
 
     def varied(self, number: int) -> Desk:
-        """The same desk for try `number`, the first being 0: other seeds, the same books and thoughts."""
-        return replace(self, path=(*self.path, number)) if number else self
+        """The same desk for try `number`, the first being 0: other seeds, the same books and thoughts.
+
+        Who pursues a goal several times numbers all tries, also the first: so no two tries of
+        strategies inside one another have the same seeds. The first of all has the session's own.
+        """
+        return replace(self, path=(*self.path, number))
 
     def quiet(self) -> Desk:
         """The same desk whose candidates count for nothing: for work in between."""
@@ -113,6 +130,14 @@ class Desk:
         """Draw a draft at full quality."""
         return cast(Drawn, self._booked(lambda: promote(self.executor, draft), Spent(steps=1, images=1)))
 
+    def judged(
+        self, picture: Picture, claim: str, *, before: Picture | None = None, partial: bool = False
+    ) -> Candidate:
+        """Offer a picture, then check it: it is there even if the budget ends before the verdict."""
+        waiting = self.offer(Candidate(picture=picture, score=UNCHECKED, partial=partial))
+        verdict = self.verify(picture, claim, before=before)
+        return self.offer(replace(waiting, score=verdict.probability, verdict=verdict), instead=waiting)
+
     def verify(
         self, picture: Picture, claim: str | Sequence[Check], *, before: Picture | None = None
     ) -> Verdict:
@@ -132,6 +157,44 @@ class Desk:
         call = self.executor.prepare(tool, args, seed)
         return self._booked(lambda: self.executor.finish(call), needed(self.executor, call.tool, call.args))
 
+    def act(self, offer: Offer, args: Mapping[str, object], *, why: str = "") -> Result:
+        """Do a call as a chatbot writes it, pictures by their names.
+
+        RefusedError or InputError, which a chatbot can mend, for one that cannot be done.
+        """
+        checked = ready(self.executor, offer, args)
+        made = self._booked(lambda: checked.work()(), checked.need)
+        if not isinstance(made, Result):
+            raise InputError(f"{offer.name} makes no step", hint="call a tool")
+        self.think(why or offer.name, made)
+        return made
+
+    def write(self, request: TextRequest) -> TextResult:
+        """Have the session's model write a text that is no step, such as a plan; its tokens are booked."""
+        runtime = self.executor.runtime
+
+        def work() -> TextResult:
+            job = runtime.generate_text(request)
+            with cancelling.current().covering(job):
+                return job.result()
+
+        return self._booked(work, Spent(tokens=_longest(request, runtime.info.feature_shape[0])))
+
+    def consult(self, work: Callable[[], T], tokens: Callable[[T], int]) -> T:
+        """Ask somebody elsewhere, in the seconds that are left; what it took is known, and booked, after."""
+        refusal = self.ledger.reserve(Spent(tokens=1))
+        if refusal is not None:
+            raise _over(refusal)
+        took = Spent()
+        try:
+            made = within(self.ledger.seconds_left(), work)
+            took = Spent(tokens=tokens(made))
+            return made
+        except DeadlineError as error:
+            raise self._late(error) from error
+        finally:
+            self.ledger.settle(Spent(tokens=1), took)
+
     def think(self, text: str, made: Result) -> None:
         """Add a thought to the chain."""
         picture = made.images[0] if made.images else None
@@ -144,35 +207,55 @@ class Desk:
         seed = own.pop("seed", None)
         if seed is not None and not isinstance(seed, int):
             raise InputError(f"seed is {seed!r}", hint="give a whole number")
-        if seed is None and self.path:
+        if seed is None:
             seed = self.seed()
         made = self.call(tool, own, seed)
         self.think(why, made)
         return made
 
-    def seed(self) -> int:
-        """Another seed for every path, the same each time a session of this seed runs."""
+    def seed(self) -> int | None:
+        """Another seed for every try, the same each time a session of this seed runs; None for the first."""
+        if not any(self.path):
+            return None
         told = f"{self.executor.seed}/{self.path}".encode()
         return int.from_bytes(hashlib.sha256(told).digest()[:6])
 
     def _booked(self, work: Callable[[], T], need: Spent) -> T:
         refusal = self.ledger.reserve(need)
         if refusal is not None:
-            raise BudgetError(refusal, hint="give it more, or ask for less")
-        took = Spent(steps=1)
+            raise _over(refusal)
+        took = Spent(steps=need.steps)
         try:
             made = within(self.ledger.seconds_left(), work)
-            took = _took(made)
+            took = _took(made, need)
             return made
         except DeadlineError as error:
-            raise BudgetError("its seconds are over", hint="give it more time") from error
+            raise self._late(error) from error
         finally:
             self.ledger.settle(need, took)
 
+    def _late(self, error: DeadlineError) -> BudgetError | DeadlineError:
+        """The budget's own end, or a deadline that somebody else set."""
+        left = self.ledger.seconds_left()
+        return error if left is None or left > 0 else _over("its seconds are over")
 
-def _took(made: Result) -> Spent:
+
+def _over(what: str) -> BudgetError:
+    return BudgetError(f"the budget is used up: {what}", hint="give it more, or ask for less")
+
+
+def _longest(request: TextRequest, picture: int) -> int:
+    """Tokens that a text may take: one is at least a byte."""
+    said = sum(len(message.text.encode()) for message in request.messages)
+    return said + len(request.images) * picture + request.max_tokens
+
+
+def _took(made: object, need: Spent) -> Spent:
     """What a call really took; what was found again took no model."""
-    if made.cache.status == "hit":
-        return Spent(steps=1)
+    if isinstance(made, TextResult):
+        usage = made.usage
+        return Spent(tokens=usage.prompt_tokens + usage.completion_tokens + usage.image_tokens)
+    if not isinstance(made, Result) or made.cache.status == "hit":
+        return Spent(steps=need.steps)
     names = ("prompt_tokens", "completion_tokens", "image_tokens")
     return Spent(steps=1, images=len(made.images), tokens=int(sum(made.usage.get(name, 0) for name in names)))

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from sightline.errors import InputError
 from sightline.reasoning import phrases
-from sightline.reasoning.desk import Thought
+from sightline.reasoning.desk import Stop, Thought
 from sightline.reasoning.verify import Verdict
 from sightline.results import Picture, data_uri, shown_png
 from sightline.toolset.budgets import Spent
-
-Stop = Literal["done", "budget", "rounds", "refused"]
 
 _QUESTION = re.compile(
     r"^(what|which|who|where|when|why|how|is|are|was|were|would|could|will|do|does|did|can|if|after|suppose)\b"
@@ -58,6 +56,8 @@ class Outcome:
     `answer` or `image`, or both; `confidence` 0 … 1; `verdict` if it was checked;
     `thoughts` is the chain in order, its pictures among it; `branch` holds every step that
     was taken, `steps` their ids; `stopped` says whether it was done or what ran out.
+    `strategy` is what pursued it, as data: give it to `solve` to pursue the same again;
+    `plan` is the plan that led here, if there was one, as data that `Plan.read` takes.
     """
 
     goal: str
@@ -71,6 +71,29 @@ class Outcome:
     spent: Spent
     stopped: Stop
     why: str
+    strategy: Mapping[str, object] = field(default_factory=dict)
+    plan: Mapping[str, object] | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """The outcome as plain data, pictures by the digest of their pixels."""
+        return {
+            "goal": self.goal,
+            "answer": self.answer,
+            "image": _digest(self.image),
+            "confidence": self.confidence,
+            "passed": None if self.verdict is None else self.verdict.passed,
+            "thoughts": [
+                {"text": each.text, "step": each.step, "image": _digest(each.picture)}
+                for each in self.thoughts
+            ],
+            "branch": self.branch,
+            "steps": list(self.steps),
+            "spent": asdict(self.spent),
+            "stopped": self.stopped,
+            "why": self.why,
+            "strategy": dict(self.strategy),
+            "plan": None if self.plan is None else dict(self.plan),
+        }
 
     @property
     def evidence(self) -> Sequence[Picture]:
@@ -86,6 +109,10 @@ class Outcome:
         rows = [f"<li>{_escape(str(thought))}{_shown(thought.picture)}</li>" for thought in self.thoughts]
         found = _escape(self.answer or "") + _shown(self.image)
         return f"<b>{_escape(self.goal)}</b><ol>{''.join(rows)}</ol>→ {found} p={self.confidence:.2f}"
+
+
+def _digest(picture: Picture | None) -> str | None:
+    return None if picture is None else f"sha256:{picture.ref.pixels}"
 
 
 def _shown(picture: Picture | None) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from sightline.errors import InputError
-from sightline.reasoning.desk import BudgetError, Candidate, Desk
-from sightline.reasoning.outcome import Goal, Outcome, Stop
+from sightline.errors import BudgetError, InputError
+from sightline.reasoning.desk import Candidate, Desk
+from sightline.reasoning.outcome import Goal, Outcome
+from sightline.reasoning.strategies.data import strategy_data, strategy_of
 from sightline.reasoning.strategies.plan_execute import PlanExecute
 from sightline.reasoning.strategies.refine import Refine
 from sightline.reasoning.strategies.strategy import Strategy
@@ -18,21 +20,16 @@ def solve(
     desk: Desk, text: str, images: Sequence[object], strategy: Strategy, choices: Sequence[str]
 ) -> Outcome:
     """Pursue a goal at a desk whose branch is there; every step stands on it, whatever stops the run."""
-    if not callable(getattr(strategy, "pursue", None)):
-        raise InputError(f"{strategy!r} is no strategy", hint="give Direct(), Refine(), BestOf(4), …")
     root = desk.executor.refs.head()[1]
-    stopped: Stop = "done"
-    why = "the strategy ended"
-    found: Candidate | None = None
     try:
         goal = Goal(text, tuple(desk.bring(image) for image in images), tuple(choices))
         found = strategy.pursue(goal, desk)
     except BudgetError as error:
-        stopped, why, found = "budget", error.message, desk.best
-    return _outcome(desk, text, found or Candidate(), stopped, why, root)
+        found = replace(desk.best or Candidate(), stopped="budget", why=error.message)
+    return _outcome(desk, text, found, strategy, root)
 
 
-def _outcome(desk: Desk, text: str, found: Candidate, stopped: Stop, why: str, root: str | None) -> Outcome:
+def _outcome(desk: Desk, text: str, found: Candidate, strategy: Strategy, root: str | None) -> Outcome:
     branch, tip = desk.executor.refs.head()
     taken = []
     for row in walk(desk.executor.store, tip):
@@ -50,11 +47,19 @@ def _outcome(desk: Desk, text: str, found: Candidate, stopped: Stop, why: str, r
         branch=branch,
         steps=tuple(reversed(taken)),
         spent=desk.ledger.spent,
-        stopped=stopped,
-        why=why,
+        stopped=found.stopped,
+        why=found.why,
+        strategy=strategy_data(strategy),
+        plan=found.plan,
     )
 
 
-def default_strategy(kind: str) -> Strategy:
-    """What a goal of a kind is pursued with unless told otherwise."""
-    return PlanExecute() if kind == "answer" else Refine()
+def chosen(strategy: Strategy | Mapping[str, object] | None, kind: str) -> Strategy:
+    """The strategy that is meant, as it is or as data; without one, what a goal of a kind is pursued with."""
+    if strategy is None:
+        return PlanExecute() if kind == "answer" else Refine()
+    if isinstance(strategy, Mapping):
+        return strategy_of(strategy)
+    if not callable(getattr(strategy, "pursue", None)):
+        raise InputError(f"{strategy!r} is no strategy", hint="give Direct(), Refine(), BestOf(4), …")
+    return strategy

@@ -12,14 +12,16 @@ from sightline.reasoning.changes import Change, describe_change
 from sightline.reasoning.claims import Check
 from sightline.reasoning.desk import Desk
 from sightline.reasoning.outcome import Goal, Outcome
-from sightline.reasoning.plans.check import check, schemas_of
+from sightline.reasoning.plans.estimate import Estimate, estimate
+from sightline.reasoning.plans.pace import from_past, pace_of
 from sightline.reasoning.plans.plan import Plan
 from sightline.reasoning.plans.running import PlanRun, run
-from sightline.reasoning.solve import default_strategy, solve
+from sightline.reasoning.solve import chosen, solve
 from sightline.reasoning.strategies.strategy import Strategy
 from sightline.reasoning.verify import Judge, Verdict, verify
 from sightline.results import Answered, Picture
 from sightline.toolset.budgets import Budget, Ledger
+from sightline.toolset.toolset import Toolset
 from sightline.tree.branching import free_branch
 from sightline.verbs.base import Verbs
 from sightline.verbs.kinds import ImageLike
@@ -53,7 +55,7 @@ class Reasoning(Verbs):
         goal: str,
         images: Sequence[ImageLike] | ImageLike = (),
         *,
-        strategy: Strategy | None = None,
+        strategy: Strategy | Mapping[str, object] | None = None,
         budget: Budget | None = None,
         choices: Sequence[str] = (),
         judge: Judge | None = None,
@@ -63,14 +65,15 @@ class Reasoning(Verbs):
 
         By default a question is answered by a plan of intermediate pictures where it needs
         one, and a picture is checked and refined. A `budget` is hard: a run that it ends keeps
-        its steps and gives the best it has; `stopped` and `why` say so.
+        its steps and gives the best it has; `stopped` and `why` say so. The `strategy` of an
+        outcome, which is data, pursues another goal in the same way.
         """
         given = [images] if _is_one(images) else list(cast(Sequence[ImageLike], images))
         wanted = Goal(goal, (), tuple(choices))  # what is wrong is said before a branch is made
         if not (given or wanted.kind != "answer"):
             raise InputError(f"{goal!r} is about a picture", hint="give one with images=")
-        desk = self._desk(branch, "solve", budget, judge)
-        return solve(desk, goal, given, strategy or default_strategy(wanted.kind), choices)
+        way = chosen(strategy, wanted.kind)
+        return solve(self._desk(branch, "solve", budget, judge), goal, given, way, choices)
 
     def run(
         self,
@@ -78,17 +81,36 @@ class Reasoning(Verbs):
         inputs: Mapping[str, ImageLike] | None = None,
         *,
         budget: Budget | None = None,
+        toolset: Toolset | None = None,
         branch: str | None = None,
     ) -> PlanRun:
         """Run a plan (also as data, JSON or YAML, or a Path to a file of one) on a branch of its own.
 
-        It is checked first: InputError names every fault, and nothing has run.
+        It is checked first: InputError names every fault, and nothing has run. A `toolset`
+        limits the tools that it may call; the toolset's own budget and approval are for chatbots.
         """
-        read = plan if isinstance(plan, Plan) else Plan.read(plan)
-        faults = check(read, schemas_of(self._executor.toolbox))
-        if faults:
-            raise InputError(f"the plan cannot run: {'; '.join(map(str, faults))}", hint="see Plan.check")
+        read = self._checked(plan, toolset)
         return run(self._desk(branch, "plan", budget), read, inputs or {})
+
+    def estimate(
+        self,
+        plan: Plan | Mapping[str, object] | str | Path,
+        inputs: Mapping[str, ImageLike] | None = None,
+    ) -> Estimate:
+        """Say what a run of a plan may take: steps, pictures, seconds and memory, expected and at worst.
+
+        Runs and records nothing. With the plan's pictures as `inputs`, steps that were made
+        before are found and followed. The pace is that of this store's steps on this model;
+        without any, a few small calls measure it.
+        """
+        read, executor = self._checked(plan, None), self._executor
+        given = {}
+        for name, value in (inputs or {}).items():
+            source = executor.pictures.source(value)
+            if source.png is None:  # a picture that is not in the session yet was not worked on either
+                given[name] = executor.pictures.bound(source.ref, source.origin)
+        pace = from_past(executor.store, executor.runtime.info) or pace_of(executor.runtime)
+        return estimate(read, executor.runtime.info, pace, executor, given)
 
     def why(self, answer: Answered, *, parts: int = 6) -> Attribution:
         """Find what an answer depends on: each of parts×parts of its picture is covered and asked again.
@@ -108,6 +130,14 @@ class Reasoning(Verbs):
         desk = Desk(self._executor, Ledger(Budget()))
         family = self._executor.runtime.info.family
         return describe_change(desk.ask, desk.bring(before), desk.bring(after), family=family)
+
+    def _checked(self, plan: Plan | Mapping[str, object] | str | Path, toolset: Toolset | None) -> Plan:
+        """A plan that can run; InputError names every fault."""
+        read = plan if isinstance(plan, Plan) else Plan.read(plan)
+        faults = read.check(toolset or self._executor.toolbox)
+        if faults:
+            raise InputError(f"the plan cannot run: {'; '.join(map(str, faults))}", hint="see Plan.check")
+        return read
 
     def _desk(self, branch: str | None, what: str, budget: Budget | None, judge: Judge | None = None) -> Desk:
         """A desk on a new branch that starts here."""

@@ -1,30 +1,31 @@
-"""Check a plan against a toolset before anything runs: all faults at once, each with its place."""
+"""Check a plan against its tools before anything runs: all faults at once, each with its place."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
-from sightline.reasoning.plans.plan import INSIDE, REFERENCE, Action, Let, Node, Parallel, Plan, Repeat, Test
-from sightline.reasoning.plans.values import FIELDS
-from sightline.tree.plans import is_seeded
-from sightline_tools.schemas import input_schema
+from sightline.reasoning.plans.call_check import argument_faults
+from sightline.reasoning.plans.kinds import GIVEN, SAID, Known, joined, made_by, value_of
+from sightline.reasoning.plans.nodes import (
+    INSIDE,
+    REFERENCE,
+    Action,
+    Condition,
+    Let,
+    Node,
+    Parallel,
+    Parts,
+    Repeat,
+)
+from sightline.toolset.toolset import Toolset
+from sightline_tools.tool import Tool
 from sightline_tools.toolbox import Toolbox
 
-Kind = Literal["image", "answer", "data", "any"]
-
-_GIVES: Mapping[str, Kind] = {"understand": "answer"}
-"""What a tool's result is, if it is no picture."""
-_ALLOWED: Mapping[Kind, tuple[str, ...]] = {
-    "image": ("image", "images", "changed"),
-    "answer": ("text", "number", "confidence"),
-    "data": ("text", "number"),
-    "any": FIELDS,
-}
+Names = dict[str, Known]
 
 
 @dataclass(frozen=True)
@@ -38,113 +39,148 @@ class Problem:
         return f"{self.where}: {self.what}"
 
 
-def schemas_of(toolbox: Toolbox) -> Mapping[str, Mapping[str, object]]:
-    """The JSON schemas of the arguments of all tools, by name, as a plan is checked against them."""
-    return {tool.name: input_schema(tool.args_model, seeded=is_seeded(tool)) for tool in toolbox}
+def tools_of(offered: Toolset | Toolbox) -> Mapping[str, Tool]:
+    """The tools that a plan may call, by the names that a session records; verbs of a session are none."""
+    if isinstance(offered, Toolbox):
+        return {tool.name: tool for tool in offered}
+    sources = (offer.source for offer in offered.tools)
+    return {source.name: source for source in sources if isinstance(source, Tool)}
 
 
-def check(plan: Plan, schemas: Mapping[str, Mapping[str, object]]) -> list[Problem]:
+def check(plan: Parts, tools: Mapping[str, Tool]) -> list[Problem]:
     """All faults of a plan; an empty list if it can run."""
-    known: dict[str, Kind] = dict.fromkeys(plan.inputs, "image")
-    problems = list(_steps(plan.steps, known, schemas, "steps"))
-    for name, value in (("answer", plan.answer), ("image", plan.image)):
+    names: Names = dict.fromkeys(plan.inputs, GIVEN)
+    problems = list(_Checker(tools).steps(plan.steps, names, "steps"))
+    there = {name: replace(known, sure=True) for name, known in names.items()}  # what did not run is None
+    for place, value in (("answer", plan.answer), ("image", plan.image)):
         if value is not None:
-            problems += _references(value, known, name)
-            if not REFERENCE.fullmatch(value):
-                problems.append(Problem(name, f"{value!r} is no reference such as $last.text"))
-    return problems
+            problems += _result(value, there, place)
+    return list(dict.fromkeys(problems))
 
 
-def _steps(
-    steps: tuple[Node, ...], known: dict[str, Kind], schemas: Mapping[str, Mapping[str, object]], where: str
-) -> Iterator[Problem]:
-    for index, node in enumerate(steps):
-        place = f"{where}.{index}"
-        if isinstance(node, Action):
-            yield from _action(node, known, schemas, f"{place} ({node.id})")
-            known[node.id] = _GIVES.get(node.tool, "image")
-        elif isinstance(node, Let):
-            yield from _references(node.let, known, f"{place} ({node.id})")
-            known[node.id] = _kind(node.let, known)
-        elif isinstance(node, Test):
-            yield from _references(node.test.model_dump(mode="json"), known, f"{place} ({node.id})")
-            known[node.id] = "answer"
-        elif isinstance(node, Repeat):
-            yield from _references(node.as_long_as.model_dump(mode="json"), known, f"{place}.as_long_as")
-            yield from _steps(node.repeat, known, schemas, f"{place}.repeat")
-        else:
-            yield from _parallel(node, known, schemas, place)
-
-
-def _parallel(
-    node: Parallel, known: dict[str, Kind], schemas: Mapping[str, Mapping[str, object]], place: str
-) -> Iterator[Problem]:
-    """Lines see what came before them, not one another; what they name is seen after them."""
-    before, given = dict(known), dict[str, int]()
-    for number, line in enumerate(node.parallel):
-        inside = dict(before)
-        yield from _steps(line, inside, schemas, f"{place}.parallel.{number}")
-        for name, kind in inside.items():
-            if before.get(name) == kind and name in before:
-                continue
-            if name in given:
-                yield Problem(f"{place}.parallel.{number}", f"{name} is given by another line too")
-            given[name] = number
-            known[name] = kind
-
-
-def _action(
-    node: Action, known: Mapping[str, Kind], schemas: Mapping[str, Mapping[str, object]], place: str
-) -> Iterator[Problem]:
-    schema = schemas.get(node.tool)
-    if node.when is not None:
-        yield from _references(node.when.model_dump(mode="json"), known, f"{place}.when")
-    yield from _references(dict(node.args), known, place)
-    if schema is None:
-        near = difflib.get_close_matches(node.tool, schemas, 1) or sorted(schemas)
-        yield Problem(place, f"there is no tool {node.tool!r}; there is {', '.join(near)}")
+def _result(value: str, names: Names, place: str) -> Iterator[Problem]:
+    if not REFERENCE.fullmatch(value):
+        yield Problem(place, f"{value!r} is no reference such as $last.text")
         return
-    properties, required = schema.get("properties"), schema.get("required")
-    names = list(properties) if isinstance(properties, Mapping) else []
-    for name in node.args:
-        if name not in names:
-            yield Problem(place, f"{node.tool} takes no {name!r}, but {', '.join(names)}")
-    for name in required if isinstance(required, list) else []:
-        if name not in node.args:
-            yield Problem(place, f"{node.tool} needs {name!r}")
+    yield from _references(value, names, place)
+    kind = value_of(value, names).bare
+    if (kind in ("picture", "pictures")) is not (place == "image") and kind != "unclear":
+        wanted = "a picture" if place == "image" else "a text or a number"
+        yield Problem(place, f"{value} is no {wanted.removeprefix('a ')}; it should be {wanted}")
 
 
-def _references(value: JsonValue, known: Mapping[str, Kind], place: str) -> Iterator[Problem]:
+class _Checker:
+    """Walks through the steps in order; `names` is what is known after each."""
+
+    def __init__(self, tools: Mapping[str, Tool]) -> None:
+        self._tools = tools
+
+    def steps(self, steps: tuple[Node, ...], names: Names, where: str) -> Iterator[Problem]:
+        for index, node in enumerate(steps):
+            place = f"{where}.{index}"
+            if isinstance(node, Parallel):
+                yield from self._parallel(node, names, place)
+            elif isinstance(node, Repeat):
+                yield from self._repeat(node, names, place)
+            elif isinstance(node, Action):
+                yield from self._action(node, names, f"{place} ({node.id})")
+            elif isinstance(node, Let):
+                yield from _references(node.let, names, f"{place} ({node.id})")
+                names[node.id] = value_of(node.let, names)
+            else:
+                yield from _condition(node.test, names, f"{place} ({node.id})")
+                names[node.id] = SAID
+
+    def _action(self, node: Action, names: Names, place: str) -> Iterator[Problem]:
+        tool = self._tools.get(node.tool)
+        if node.when is not None:
+            yield from _condition(node.when, names, f"{place}.when")
+        yield from _references(dict(node.args), names, place)
+        if tool is None:
+            near = difflib.get_close_matches(node.tool, self._tools, 1) or sorted(self._tools)
+            yield Problem(place, f"there is no tool {node.tool!r}; there is {', '.join(near)}")
+            names[node.id] = Known("unclear", ())
+            return
+        yield from (Problem(place, what) for what in argument_faults(tool, node.args, names))
+        made = made_by(tool, node.args)
+        names[node.id] = made if node.when is None else joined(names.get(node.id), made) or made
+
+    def _repeat(self, node: Repeat, names: Names, place: str) -> Iterator[Problem]:
+        """The first round sees what is there before, later ones what a round leaves; maybe there is none."""
+        yield from _condition(node.as_long_as, names, f"{place}.as_long_as")
+        after = dict(names)
+        found = list(self.steps(node.repeat, after, f"{place}.repeat"))
+        again = _either(names, after)
+        later = list(_condition(node.as_long_as, again, f"{place}.as_long_as"))
+        later += self.steps(node.repeat, dict(again), f"{place}.repeat")
+        yield from dict.fromkeys([*found, *(each for each in later if each not in found)])
+        names.update(again)
+
+    def _parallel(self, node: Parallel, names: Names, place: str) -> Iterator[Problem]:
+        """Lines see what came before them, not one another; what they name is seen after them."""
+        before, given = dict(names), dict[str, int]()
+        for number, line in enumerate(node.parallel):
+            inside = dict(before)
+            yield from self.steps(line, inside, f"{place}.parallel.{number}")
+            for name in _named(line):
+                if name in given and given[name] != number:
+                    yield Problem(f"{place}.parallel.{number}", f"{name} is given by another line too")
+                given[name] = number
+                if name in inside:
+                    names[name] = inside[name]
+
+
+def _named(steps: tuple[Node, ...]) -> Iterator[str]:
+    """The names that steps give."""
+    for node in steps:
+        if isinstance(node, Repeat):
+            yield from _named(node.repeat)
+        elif isinstance(node, Parallel):
+            for line in node.parallel:
+                yield from _named(line)
+        else:
+            yield node.id
+
+
+def _either(a: Names, b: Names) -> Names:
+    both = {name: joined(a.get(name), b.get(name)) for name in {**a, **b}}
+    return {name: known for name, known in both.items() if known is not None}
+
+
+def _condition(condition: Condition, names: Names, place: str) -> Iterator[Problem]:
+    """Faults of a condition: what is compared must be text or numbers."""
+    yield from _references(condition.model_dump(mode="json"), names, place)
+    bounds = (condition.at_least, condition.at_most, condition.more_than)
+    for value in (condition.value, condition.equals, *condition.one_of, *bounds):
+        if value_of(value, names).bare in ("picture", "pictures", "answer"):
+            yield Problem(place, f"{value} cannot be compared; name its text or its number")
+
+
+def _references(value: JsonValue, names: Names, place: str) -> Iterator[Problem]:
     """Faults of every reference inside a value."""
-    if isinstance(value, dict):
-        for item in value.values():
-            yield from _references(item, known, place)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _references(item, known, place)
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _references(item, names, place)
     elif isinstance(value, str):
         whole = REFERENCE.fullmatch(value)
         found = [whole] if whole else list(INSIDE.finditer(value))
         for each in found:
-            yield from _reference(each["name"], each["field"], known, place)
+            yield from _reference(each["name"], each["field"], whole and whole["index"], names, place)
         if not found and value.startswith("$"):
             yield Problem(place, f"{value!r} is no reference: write $name or $name.field")
 
 
-def _reference(name: str, field: str | None, known: Mapping[str, Kind], place: str) -> Iterator[Problem]:
-    if name not in known:
-        near = difflib.get_close_matches(name, known, 1) or sorted(known)
+def _reference(
+    name: str, field: str | None, index: str | None, names: Names, place: str
+) -> Iterator[Problem]:
+    known = names.get(name)
+    if known is None:
+        near = difflib.get_close_matches(name, names, 1) or sorted(names)
         yield Problem(place, f"${name} is given by no step before; there is {', '.join(near) or 'nothing'}")
-    elif field is not None and field not in _ALLOWED[known[name]]:
-        fields = ", ".join(_ALLOWED[known[name]])
+    elif not known.sure:
+        yield Problem(place, f"${name} may stand for nothing here: the step that gives it may not run")
+    elif field is not None and field not in known.fields:
+        fields = ", ".join(known.fields) or "no fields here"
         yield Problem(place, f"${name} has no {field!r}, but {fields}")
-
-
-def _kind(value: JsonValue, known: Mapping[str, Kind]) -> Kind:
-    found = REFERENCE.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
-        return "data"
-    field = found["field"]
-    return (
-        known.get(found["name"], "any") if field is None else "image" if field.startswith("image") else "data"
-    )
+    elif index is not None and (field != "images" or int(index) >= known.pictures):
+        yield Problem(place, f"${name} has no picture {index}; it has {known.pictures}, counted from 0")

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from sightline.errors import InputError, SightlineError
-from sightline.reasoning.desk import BudgetError, Desk, Thought
-from sightline.reasoning.outcome import Stop
-from sightline.reasoning.plans.plan import Action, Let, Node, Parallel, Plan, Repeat, Test
+from sightline.errors import BudgetError, InputError, SightlineError
+from sightline.reasoning.desk import Desk, Stop, Thought
+from sightline.reasoning.plans.nodes import Action, Let, Node, Parallel, Repeat, Test
+from sightline.reasoning.plans.plan import Plan
 from sightline.reasoning.plans.values import Value, holds, number, resolved
 from sightline.results import Answered, Picture, Result
 from sightline.toolset.budgets import Spent
@@ -24,8 +24,9 @@ class PlanRun:
     """What a plan came to.
 
     `values` are what the names stand for at the end; `answer` and `image` are the plan's;
-    `stopped` says whether it was done, and `why` not; `branch` holds its steps, those of
-    its lines are on `branch-1`, `branch-2`, …
+    `stopped` says whether it was done, and `why` not: "budget", or "refused" where what a
+    step gave is nothing that the next one takes. `branch` holds its steps, those of its
+    lines are on `branch-1`, `branch-2`, …
     """
 
     plan: Plan
@@ -55,14 +56,19 @@ class _Run:
 
     def __init__(self, desk: Desk, names: dict[str, Value]) -> None:
         self.desk, self.names, self.confidence = desk, names, 1.0
+        self.failed_at = ""
 
     def steps(self, nodes: tuple[Node, ...], place: str) -> None:
         for index, node in enumerate(nodes):
-            self._node(node, f"{place}.{index}")
+            try:
+                self._node(node, f"{place}.{index}")
+            except SightlineError:
+                self.failed_at = self.failed_at or f"{place}.{index}"
+                raise
 
     def _node(self, node: Node, place: str) -> None:
         if isinstance(node, Action):
-            self._action(node, place)
+            self._action(node)
         elif isinstance(node, Let):
             self.names[node.id] = _plain(resolved(node.let, self.names))
         elif isinstance(node, Test):
@@ -72,15 +78,15 @@ class _Run:
         else:
             self._parallel(node, place)
 
-    def _action(self, node: Action, place: str) -> None:
+    def _action(self, node: Action) -> None:
         if node.when is not None and not holds(node.when, self.names):
             return
         args = {name: resolved(value, self.names) for name, value in node.args.items()}
         seed = args.pop("seed", None)
-        if seed is None and self.desk.path and is_seeded(self.desk.executor.toolbox.get(node.tool)):
+        if seed is None and is_seeded(self.desk.executor.toolbox.get(node.tool)):
             seed = self.desk.seed()
         if seed is not None and not isinstance(seed, int):
-            raise InputError(f"{place}: seed is {seed!r}", hint="give a whole number")
+            raise InputError(f"seed is {seed!r}", hint="give a whole number")
         made = self.desk.call(node.tool, args, seed)
         self.desk.think(node.why or _told(node.tool, args, made), made)
         self.names[node.id] = made
@@ -108,6 +114,7 @@ class _Run:
             self.names.update({n: v for n, v in line.names.items() if self.names.get(n) is not v})
             self.confidence = min(self.confidence, line.confidence)
         if errors:
+            self.failed_at = next(line.failed_at for line in lines if line.failed_at)
             raise errors[0]
 
 
@@ -124,10 +131,23 @@ def run(desk: Desk, plan: Plan, inputs: Mapping[str, object]) -> PlanRun:
     work = _Run(desk, {})
     try:
         work.names.update({name: desk.bring(value) for name, value in inputs.items()})
-        work.steps(plan.steps, "steps")
+        _done(work, plan)
     except BudgetError as error:
         stopped, why = "budget", error.message
+    except _RefusedError as error:
+        stopped, why = "refused", str(error)
     return _ended(work, plan, stopped, why)
+
+
+class _RefusedError(Exception):
+    """What a step gave is nothing that a later one takes."""
+
+
+def _done(work: _Run, plan: Plan) -> None:
+    try:
+        work.steps(plan.steps, "steps")
+    except InputError as error:
+        raise _RefusedError(f"{work.failed_at}: {error.message}") from error
 
 
 def _ended(work: _Run, plan: Plan, stopped: Stop, why: str) -> PlanRun:

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from sightline.errors import InputError
 from sightline.reasoning import phrases
-from sightline.reasoning.plans.plan import INSIDE, REFERENCE, Condition
+from sightline.reasoning.plans.nodes import INSIDE, REFERENCE, Condition
 from sightline.results import Answered, Edited, Picture, Result
 
 Value = Result | Picture | JsonValue

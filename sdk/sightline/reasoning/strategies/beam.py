@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sightline.errors import InputError
 from sightline.reasoning import phrases
@@ -17,7 +17,7 @@ class Beam:
     """The instructions of a goal one after the other, `branching` tries of each, the best `width` kept.
 
     Instructions are parted by "then", ";" or a full stop. A score is the product of the
-    verdicts on the way. A goal of one instruction, or none, is a plain best-of.
+    verdicts on the way; equal pictures are one. A goal of one instruction is a plain best-of.
     """
 
     width: int = 2
@@ -31,30 +31,28 @@ class Beam:
         """Go through the instructions."""
         if goal.kind == "answer":
             return Direct().pursue(goal, desk)
-        first, *rest = phrases.instructions(goal.text)
-        edited = goal.kind == "edit"
-        kept = self._grown(desk, [(goal.source, 1.0)] if edited else [(None, 1.0)], first, last=not rest)
-        for number, instruction in enumerate(rest, 1):
-            starts = [(each.picture, each.score) for each in kept]
-            kept = self._grown(desk, starts, instruction, last=number == len(rest))
-        return desk.offer(kept[0])
+        parts = phrases.instructions(goal.text)
+        kept = [Candidate(picture=goal.source if goal.kind == "edit" else None, score=1.0)]
+        for number, instruction in enumerate(parts):
+            grown = self._grown(desk.varied(number), kept, instruction, partial=number + 1 < len(parts))
+            kept = sorted(grown, key=lambda candidate: -candidate.score)[: self.width]
+        return kept[0]
 
     def _grown(
-        self, desk: Desk, starts: list[tuple[Picture | None, float]], instruction: str, *, last: bool
+        self, desk: Desk, starts: list[Candidate], instruction: str, *, partial: bool
     ) -> list[Candidate]:
-        """The best of all next pictures; only those of the last instruction are candidates."""
-        grown = []
-        for picture, so_far in starts:
+        """All next pictures, equal ones once, with the scores of the ways that led there."""
+        grown: dict[str, Candidate] = {}
+        for start in starts:
             for number in range(self.branching):
-                tried = desk.varied(number)
-                made = (
-                    tried.generate(instruction).image
-                    if picture is None
-                    else tried.edit(picture, instruction).image
-                )
-                verdict = tried.verify(made, instruction, before=picture)
-                grown.append(Candidate(None, made, so_far * verdict.probability, verdict))
-                if last:
-                    desk.offer(grown[-1])
-        grown.sort(key=lambda candidate: -candidate.score)
-        return grown[: self.width]
+                made = _next(desk.varied(number), start.picture, instruction)
+                if made.ref.pixels not in grown:
+                    judged = desk.judged(made, instruction, before=start.picture, partial=partial)
+                    so_far = replace(judged, score=start.score * judged.score)
+                    grown[made.ref.pixels] = desk.offer(so_far, instead=judged)
+        return list(grown.values())
+
+
+def _next(desk: Desk, picture: Picture | None, instruction: str) -> Picture:
+    made = desk.generate(instruction) if picture is None else desk.edit(picture, instruction)
+    return made.image

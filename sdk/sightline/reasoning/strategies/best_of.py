@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sightline.errors import InputError
 from sightline.reasoning.desk import Candidate, Desk
@@ -49,8 +49,11 @@ class BestOf:
             drafts = desk.generate(goal.text, n=self.n, draft=True)
         else:
             drafts = desk.edit(before, goal.text, n=self.n, draft=True)
-        judged = [(desk.verify(picture, goal.text, before=before), picture) for picture in drafts.images]
-        verdict, best = max(judged, key=lambda pair: pair[0].probability)
-        desk.offer(Candidate(picture=best, score=verdict.probability / 2, verdict=verdict))
-        finished = desk.promote(best).image
-        return desk.offer(Candidate(picture=finished, score=verdict.probability, verdict=verdict))
+        for picture in drafts.images:  # all are there, whatever the budget leaves of the checks
+            desk.offer(Candidate(picture=picture, partial=True))
+        judged = [desk.judged(picture, goal.text, before=before, partial=True) for picture in drafts.images]
+        best = max(judged, key=lambda candidate: candidate.score)
+        if best.picture is None or best.picture.origin != drafts.step.id:
+            return desk.offer(replace(best, partial=False))  # the edit found nothing to change
+        finished = desk.promote(best.picture).image
+        return desk.offer(replace(best, picture=finished, partial=False))

@@ -19,12 +19,8 @@ class Direct:
         if goal.kind == "answer":
             said = desk.ask(goal.source, goal.text, goal.choices, why="look")
             return desk.offer(Candidate(answer=said.text, score=said.confidence))
-        if goal.kind == "edit":
-            made = desk.edit(goal.source, goal.text).image
-        else:
-            made = desk.generate(goal.text).image
-        if not self.check:
-            return desk.offer(Candidate(picture=made, score=0.5))
         before = goal.source if goal.kind == "edit" else None
-        verdict = desk.verify(made, goal.text, before=before)
-        return desk.offer(Candidate(picture=made, score=verdict.probability, verdict=verdict))
+        made = desk.generate(goal.text) if before is None else desk.edit(before, goal.text)
+        if self.check:
+            return desk.judged(made.image, goal.text, before=before)
+        return desk.offer(Candidate(picture=made.image, score=0.5))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sightline.errors import InputError
 from sightline.reasoning.corrections import correction
@@ -31,14 +31,16 @@ class Refine:
 
     def pursue(self, goal: Goal, desk: Desk) -> Candidate:
         """Try until it is good enough."""
-        best = self.strategy.pursue(goal, desk)
+        best = self.strategy.pursue(goal, desk.varied(0))
         for number in range(1, self.max_rounds + 1):
             if best.score >= self.stop:
-                break
+                return best
             tried = desk.varied(number)
             found = self._mended(goal, tried, best) or self.strategy.pursue(goal, tried)
             best = max(best, found, key=lambda candidate: candidate.score)
-        return best
+        if best.score >= self.stop:
+            return best
+        return replace(best, stopped="rounds", why=f"p={best.score:.2f} after {self.max_rounds} more tries")
 
     def _mended(self, goal: Goal, desk: Desk, best: Candidate) -> Candidate | None:
         """The best picture with its most doubtful check mended by an edit, None if no edit would."""
@@ -48,5 +50,4 @@ class Refine:
             return None
         made = desk.edit(best.picture, instruction, why=f"mend “{failed[0].check.question}”: {instruction}")
         before = goal.source if goal.kind == "edit" else None
-        verdict = desk.verify(made.image, goal.text, before=before)
-        return desk.offer(Candidate(picture=made.image, score=verdict.probability, verdict=verdict))
+        return desk.judged(made.image, goal.text, before=before)

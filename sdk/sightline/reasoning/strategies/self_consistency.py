@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from sightline.errors import InputError
+from sightline.errors import BudgetError, InputError
 from sightline.reasoning.desk import Candidate, Desk
 from sightline.reasoning.outcome import Goal
 from sightline.reasoning.strategies.direct import Direct
@@ -28,12 +28,18 @@ class SelfConsistency:
 
     def pursue(self, goal: Goal, desk: Desk) -> Candidate:
         """Run the chains and count."""
-        found = []
+        found: list[Candidate] = []
+        vote: Candidate | None = None
         for number in range(self.n):
             tried = desk.varied(number).quiet()
-            found.append(self.strategy.pursue(goal, tried))
-            desk.offer(_voted(found))
-        return desk.offer(_voted(found))
+            try:
+                found.append(self.strategy.pursue(goal, tried))
+            except BudgetError:
+                if tried.best is not None and vote is None:
+                    desk.offer(tried.best)
+                raise
+            vote = desk.offer(_voted(found), instead=vote)
+        return _voted(found)
 
 
 def _voted(found: list[Candidate]) -> Candidate:
@@ -45,5 +51,5 @@ def _voted(found: list[Candidate]) -> Candidate:
         return max(found, key=lambda candidate: candidate.score)
     answer = max(votes, key=lambda text: votes[text])
     share = votes[answer] / sum(votes.values())
-    picture = next(each.picture for each in found if each.answer == answer)
-    return Candidate(answer=answer, picture=picture, score=share)
+    first = next(each for each in found if each.answer == answer)
+    return replace(first, score=share, stopped="done", why=f"{len(found)} chains voted")

@@ -11,9 +11,10 @@ from sightline.reasoning.outcome import Goal
 class Strategy(Protocol):
     """A way to pursue a goal.
 
-    It works through the desk alone, offers each candidate to it, and returns the one
-    it settles on. It ends by itself; where the budget ends first, the desk's BudgetError
-    goes through it. Strategies hold plain values only, so that they are data and compose.
+    It works through the desk alone, offers each candidate to it as soon as it is there, and
+    returns the one it settles on. It ends by itself; where the budget ends first, the desk's
+    BudgetError goes through it. A strategy is a frozen dataclass of plain values and other
+    strategies, so that it is data and can be put into another.
     """
 
     def pursue(self, goal: Goal, desk: Desk) -> Candidate:
