@@ -62,18 +62,25 @@ class Run:
         self.detached, self.grace, self._waiting = False, 0.0, 0
         self.ended = asyncio.Event()
         self._log, self._stop, self._late = EventLog(), Cancellation(), False
+        self._future = Future[None]()
         self._loop = asyncio.get_running_loop()
 
-    def start(self, crew: Crew, work: Callable[[Watch], Answer], *, limit: float) -> None:
-        """Do the work in a thread, for at most `limit` seconds; BusyError if too much waits already."""
+    def start(
+        self, crew: Crew, work: Callable[[Watch], Answer], *, limit: float, dropped: Callable[[], None]
+    ) -> None:
+        """Do the work in a thread, for at most `limit` seconds; BusyError if too much waits already.
+
+        `dropped` is called, in some thread, if it is cancelled before it begins.
+        """
         self._tell("started", "", {"run": self.id, "session": self.session, "tool": self.tool})
-        future = crew.submit(partial(self._stop.run, partial(self._do, work)))
+        self._future = crew.submit(partial(self._stop.run, partial(self._do, work)))
         timer = self._loop.call_later(limit, self._expire)
-        future.add_done_callback(partial(self._left, timer))
+        self._future.add_done_callback(partial(self._left, timer, dropped))
 
     def cancel(self) -> None:
         """Ask the work to stop; harmless after the end."""
         self._stop.cancel()
+        self._future.cancel()
 
     def join(self) -> None:
         """Count one more who waits for the outcome."""
@@ -120,7 +127,7 @@ class Run:
     def _watch(self, event: Event) -> None:
         self._hand_over(partial(self._tell, *told(event)))
 
-    def _hand_over(self, what: Callable[[], None]) -> None:
+    def _hand_over(self, what: Callable[[], object]) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody listens any more
             self._loop.call_soon_threadsafe(what)
 
@@ -132,13 +139,18 @@ class Run:
 
     def _expire(self) -> None:
         self._late = True
-        self._stop.cancel()
+        self.cancel()
 
-    def _left(self, timer: asyncio.TimerHandle, future: Future[None]) -> None:
+    def _left(self, timer: asyncio.TimerHandle, dropped: Callable[[], None], future: Future[None]) -> None:
         self._hand_over(timer.cancel)
-        if future.cancelled():  # the pool was shut down before the work began
-            closing = CancelledError("the server is closing", hint="come again")
-            self._hand_over(partial(self.fail, closing))
+        if future.cancelled():
+            self._hand_over(partial(self._loop.run_in_executor, None, self._drop, dropped))
+
+    def _drop(self, dropped: Callable[[], None]) -> None:
+        with suppress(SightlineError):
+            dropped()
+        never = CancelledError("the call was cancelled before it began", hint="send it again")
+        self._hand_over(partial(self.fail, never))
 
     def _end(
         self, state: State, data: str, *, answer: Answer | None = None, error: SightlineError | None = None

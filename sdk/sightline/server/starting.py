@@ -23,7 +23,7 @@ from sightline.server.access import Caller
 from sightline.server.calling import prepared
 from sightline.server.house import House
 from sightline.server.idempotency import Entry, Mark
-from sightline.server.placing import executor_of, placed
+from sightline.server.placing import executor_of, going, placed
 from sightline.server.runs import Run, Watch
 from sightline.server.session_forms import Answer, ToolCall
 from sightline.server.showing import answer
@@ -142,7 +142,8 @@ async def _begin(house: House, asked: Asked, run: Run, limit: float) -> None:
     held = ExitStack()
     try:
         work = await asyncio.to_thread(_checked, house, asked, run.id, held)
-        run.start(house.crew, partial(_do, house, asked, run.id, work, held), limit=limit)
+        dropped = partial(_let_go, house, asked, run.id, held)
+        run.start(house.crew, partial(_do, house, asked, run.id, work, held), limit=limit, dropped=dropped)
     except BaseException:
         await asyncio.to_thread(_let_go, house, asked, run.id, held)
         raise
@@ -150,7 +151,7 @@ async def _begin(house: House, asked: Asked, run: Run, limit: float) -> None:
 
 def _checked(house: House, asked: Asked, run: str, held: ExitStack) -> Work:
     session = held.enter_context(house.tenants.session(asked.tenant, asked.session, create=False))
-    view = placed(session, asked.at, asked.expect)
+    view = held.enter_context(going(session, asked.at, asked.expect))
     recipe, work = asked.check(view)
     if asked.key is not None:
         executor = executor_of(view)

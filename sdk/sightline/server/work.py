@@ -60,22 +60,27 @@ class Crew:
         return self._open
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
-        """Do work in a thread, with the context of the caller; BusyError if too many wait already."""
+        """Do work in a thread, with the context of the caller; BusyError if too many wait already.
+
+        Cancelling the future takes work that still waits out of the row; it does not stop what runs.
+        """
         with self._lock:
             if not self._open:
                 raise BusyError("the server is closing", hint="come again", retry_after=5.0)
             if self._there >= self._settings.max_running + self._settings.max_waiting:
                 raise BusyError("the server is busy", hint="come again", retry_after=1.0)
             self._there += 1
+        waits = [work]
         try:
-            future = self._pool.submit(contextvars.copy_context().run, work)
+            future = self._pool.submit(contextvars.copy_context().run, _taken, waits)
         except BaseException:
-            self._left()
+            self._left(waits)
             raise
-        future.add_done_callback(self._left)
+        future.add_done_callback(lambda _: self._left(waits))
         return future
 
-    def _left(self, _: object = None) -> None:
+    def _left(self, waits: list[Callable[[], T]]) -> None:
+        waits.clear()  # the pool keeps what was cancelled until a thread is free: let it keep nothing large
         with self._lock:
             self._there -= 1
 
@@ -101,8 +106,9 @@ async def run(request: Request, crew: Crew, work: Callable[[], T], *, limit: flo
     """
     limit = limit_of(request, crew.most_seconds if limit is None else limit)
     stop = Cancellation()
-    async with _watched(request, stop):
-        future = asyncio.wrap_future(crew.submit(partial(stop.run, work)))
+    submitted = crew.submit(partial(stop.run, work))
+    async with _watched(request, stop, submitted):
+        future = asyncio.wrap_future(submitted)
         future.add_done_callback(_seen)
         done, _ = await asyncio.wait({future}, timeout=limit)
         if not done:
@@ -110,8 +116,8 @@ async def run(request: Request, crew: Crew, work: Callable[[], T], *, limit: flo
             raise DeadlineError(f"the call did not end within {limit:g} s", hint="ask for less")
         try:
             return future.result()
-        except asyncio.CancelledError:  # the pool was shut down before the work began
-            raise CancelledError("the server is closing", hint="come again") from None
+        except asyncio.CancelledError:  # the client went, or the pool was shut down, before the work began
+            raise CancelledError("the call was cancelled before it began", hint="come again") from None
 
 
 async def events(crew: Crew, source: Callable[[], Iterator[T]], *, limit: float) -> AsyncIterator[T]:
@@ -154,7 +160,7 @@ async def told(crew: Crew, work: Callable[[Callable[[T], None]], None], *, limit
         except BaseException as error:  # noqa: BLE001 - handed to the reader, who raises it
             put(error)
 
-    crew.submit(partial(stop.run, read))
+    submitted = crew.submit(partial(stop.run, read))
     ends = loop.time() + limit
     try:
         while True:
@@ -169,6 +175,12 @@ async def told(crew: Crew, work: Callable[[Callable[[T], None]], None], *, limit
             yield item[0]
     finally:
         stop.cancel()
+        submitted.cancel()
+
+
+def _taken(waits: list[Callable[[], T]]) -> T:
+    """Do the work that waited."""
+    return waits.pop()()
 
 
 def _seen(future: asyncio.Future[T]) -> None:
@@ -178,18 +190,22 @@ def _seen(future: asyncio.Future[T]) -> None:
 
 
 @asynccontextmanager
-async def _watched(request: Request, stop: Cancellation) -> AsyncIterator[None]:
-    """Cancel the work when the client goes away."""
+async def _watched(request: Request, stop: Cancellation, submitted: Future[T]) -> AsyncIterator[None]:
+    """Cancel the work when the client goes away, whether it runs or waits."""
 
     async def watch() -> None:
         with suppress(SightlineError):  # a body that the route did not read may come too slowly
             while (await request.receive())["type"] != "http.disconnect":
                 continue
+        end()
+
+    def end() -> None:
         stop.cancel()
+        submitted.cancel()
 
     watching = asyncio.create_task(watch())
     try:
         yield
     finally:
         watching.cancel()
-        stop.cancel()  # harmless after the end; on an error nothing goes on behind it
+        end()  # harmless after the end; on an error nothing goes on behind it

@@ -170,6 +170,63 @@ def test_a_client_that_waits_and_goes_cancels(slow):
         assert eventually(lambda: client.get(f"/v1/runs/{run['id']}").json()["state"] == "done")
 
 
+@pytest.fixture
+def full(serve):
+    """A client of a server whose one thread draws for long: what comes now waits for it."""
+    runtime = FakeRuntime(delay=30)
+    with (
+        serve(runtime=runtime, max_running=1, max_waiting=1) as (address, house),
+        httpx.Client(base_url=address, timeout=10) as opened,
+    ):
+        opened.post("/v1/sessions", json={"name": "cats", "seed": 7})
+        first = begin(opened)
+        assert eventually(lambda: house.runtime._runtime.calls)
+        yield opened, house
+        opened.delete(f"/v1/runs/{first['id']}")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/sessions/cats/tools/generate", {"arguments": {"prompt": "a star"}}),
+        ("/v1/sessions/cats/undo", {}),
+        ("/v1/images/generations", {"prompt": "a star"}),
+        ("/v1/images/generations", {"prompt": "a star", "stream": True}),
+    ],
+)
+def test_who_leaves_the_row_makes_room(full, path, body):
+    """A call that waits for a thread gives its place up at once when its client goes."""
+    client, house = full
+    with pytest.raises(httpx.ReadTimeout):
+        client.post(path, json=body, timeout=0.3)
+    assert eventually(lambda: house.crew.load == 1)
+
+
+def test_a_run_that_waits_is_cancelled(full):
+    """At once, with its one outcome; its key is free for another try, and its session is let go of."""
+    client, house = full
+    body = {"arguments": {"prompt": "a star"}}
+    options = {"params": {"wait": False}, "json": body, "headers": {"Idempotency-Key": "k"}}
+    for _ in range(2):
+        run = client.post("/v1/sessions/cats/tools/generate", **options).json()
+        assert client.delete(f"/v1/runs/{run['id']}").json()["state"] == "cancelled"
+        assert [name for _, name, _ in follow(client, run["events"])] == ["started", "cancelled"]
+    assert house.crew.load == 1
+    assert [held.users for held in house.tenants._open.values()] == [1]
+
+
+def test_a_run_that_waits_ends_in_time(serve):
+    """The time that a call may take counts from when it was asked for."""
+    with (
+        serve(runtime=FakeRuntime(delay=30), max_running=1, call_timeout=0.5) as (address, _),
+        httpx.Client(base_url=address, timeout=10) as client,
+    ):
+        client.post("/v1/sessions", json={"name": "cats", "seed": 7})
+        runs = [begin(client, prompt) for prompt in ("a star", "a ring")]
+        told = [follow(client, run["events"])[-1][2]["error"]["code"] for run in runs]
+        assert told == ["deadline", "deadline"]
+
+
 def test_a_deadline_ends_a_call(slow):
     """A client says how long it waits; then the call is stopped and the error says so."""
     with slow(30) as (client, house):
