@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sightline.aio import AsyncSession
     from sightline.arrival import import_session
+    from sightline.chat.reply import Reply
+    from sightline.chat.trim import Trim
     from sightline.errors import (
         BudgetError,
         BusyError,
@@ -58,7 +60,7 @@ if TYPE_CHECKING:
     from sightline.results import Answered, Cache, Drawn, Edited, Made, Picture, Result
     from sightline.session import Session
     from sightline.store.sweep import Swept
-    from sightline.streaming import Done
+    from sightline.streaming import Calling, Done
     from sightline.toolset.budgets import Budget
     from sightline.toolset.toolset import Toolset
     from sightline.tree.bisection import Bisection
@@ -89,6 +91,8 @@ __version__ = "0.1.0"
 _PLACES = {
     "sightline.aio": ("AsyncSession",),
     "sightline.arrival": ("import_session",),
+    "sightline.chat.reply": ("Reply",),
+    "sightline.chat.trim": ("Trim",),
     "sightline.local": ("load",),
     "sightline.errors": (
         "BudgetError",
@@ -130,7 +134,7 @@ _PLACES = {
     "sightline.remote": ("AsyncRuntime", "connect"),
     "sightline.results": ("Answered", "Cache", "Drawn", "Edited", "Made", "Picture", "Result"),
     "sightline.session": ("Session",),
-    "sightline.streaming": ("Done",),
+    "sightline.streaming": ("Calling", "Done"),
     "sightline.toolset.budgets": ("Budget",),
     "sightline.toolset.toolset": ("Toolset",),
     "sightline.tree.bisection": ("Bisection",),
@@ -170,6 +174,7 @@ __all__ = [
     "BudgetError",
     "BusyError",
     "Cache",
+    "Calling",
     "CancelledError",
     "Check",
     "ConflictError",
@@ -214,6 +219,7 @@ __all__ = [
     "Refine",
     "Region",
     "Replay",
+    "Reply",
     "Rerun",
     "Result",
     "Rules",
@@ -233,6 +239,7 @@ __all__ = [
     "ToolContext",
     "Toolbox",
     "Toolset",
+    "Trim",
     "UnauthorizedError",
     "Verdict",
     "View",

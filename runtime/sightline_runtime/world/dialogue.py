@@ -49,15 +49,26 @@ _GIVEN = 0.4
 
 def dialogue(world: SceneSampler, turns: int) -> list[Turn]:
     """A dialogue of so many turns: most of them mean nothing without those before."""
+    talk = begun(world)
+    while len(talk.turns) < turns:
+        go_on(world, talk)
+    return [_unmarked(world, turn) for turn in talk.turns]
+
+
+def begun(world: SceneSampler) -> Talk:
+    """A dialogue before its first turn, now and then with a picture from outside."""
     talk = Talk()
     if world.maybe(_GIVEN):
         talk.look(world.scene())
-    while len(talk.turns) < turns:
-        if talk.turns and not talk.full and not talk.given and world.maybe(0.04):
-            talk.look(world.scene())
-        if not (talk.turns and not talk.given and world.maybe(_LEANING) and _lean(world, talk)):
-            _say_in_full(world, talk)
-    return [_unmarked(world, turn) for turn in talk.turns]
+    return talk
+
+
+def go_on(world: SceneSampler, talk: Talk) -> None:
+    """Try to add a turn to a dialogue, about the scenes of its pictures as they are now."""
+    if talk.turns and not talk.full and not talk.given and world.maybe(0.04):
+        talk.look(world.scene())
+    if not (talk.turns and not talk.given and world.maybe(_LEANING) and _lean(world, talk)):
+        _say_in_full(world, talk)
 
 
 def script(turns: Sequence[Turn]) -> list[tuple[Role, str]]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
+from typing import ClassVar
 
 from sightline.chat.acts import (
     IMAGE,
@@ -42,8 +43,9 @@ class Compact:
     """
 
     remembers: bool = True
-    calls_tools = True
-    opens: str | None = None
+    calls_tools: ClassVar[bool] = True
+    cuts: ClassVar[bool] = True
+    opens: ClassVar[str | None] = None
 
     @property
     def names_pictures(self) -> bool:

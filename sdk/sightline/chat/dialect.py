@@ -20,6 +20,10 @@ class Dialect(Protocol):
         """Whether the family calls tools at all."""
 
     @property
+    def cuts(self) -> bool:
+        """Whether the model itself leaves out what of a long dialogue it cannot read."""
+
+    @property
     def names_pictures(self) -> bool:
         """Whether a call can name any picture of the dialogue; else the one that is looked at is meant."""
 

@@ -58,6 +58,7 @@ class Hermes:
 
     calls_tools = True
 
+    cuts = False
     names_pictures = True
     opens: str | None = "<"
 

@@ -13,6 +13,7 @@ class Plain:
 
     calls_tools = False
 
+    cuts = False
     names_pictures = False
     opens: str | None = ""
 

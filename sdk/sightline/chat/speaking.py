@@ -98,7 +98,8 @@ class _Speaking:
         if args.message:
             new = [Shown(image, past.alias(image.pixels)) for image in args.images]
             dialogue.say(args.meant or args.message, new, args.system)
-        self._turns = args.trim.apply(dialogue.turns, self._info.max_prompt_tokens)
+        limit = None if self._dialect.cuts else self._info.max_prompt_tokens
+        self._turns = args.trim.apply(dialogue.turns, limit)
         self._images = [each.image for each in dialogue.shown]
 
     def said(self) -> Said:

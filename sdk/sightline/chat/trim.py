@@ -28,12 +28,16 @@ class Trim(BaseModel):
     pictures: Annotated[int, Field(ge=0)] = 4
     tokens: Annotated[int, Field(ge=1)] | None = None
 
-    def apply(self, turns: Sequence[Turn], limit: int) -> list[Turn]:
-        """The turns that are told to a model that reads `limit` tokens."""
+    def apply(self, turns: Sequence[Turn], limit: int | None) -> list[Turn]:
+        """The turns that are told to a model that reads `limit` tokens, None if it cuts by itself."""
         system = [turn for turn in turns if turn.role == "system"]
         kept = _last_lines([turn for turn in turns if turn.role != "system"], self.turns)
-        most = (self.tokens or limit // 2) - sum(map(_tokens, system))
-        while sum(map(_tokens, kept)) > most and len(shorter := _without_first(kept)) < len(kept):
+        bound = self.tokens or (None if limit is None else limit // 2)
+        most = None if bound is None else bound - sum(map(_tokens, system))
+        while most is not None and sum(map(_tokens, kept)) > most:
+            shorter = _without_first(kept)
+            if len(shorter) == len(kept):
+                break
             kept = shorter
         return [*system, *kept]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from sightline.errors import InputError
 from sightline.trials.calls import calls
+from sightline.trials.dialogues import dialogues
 from sightline.trials.generation import generation
 from sightline.trials.puzzles import puzzles
 from sightline.trials.screening import screening
@@ -22,6 +23,7 @@ TRIALS: Mapping[str, Trial] = {
     "puzzles": puzzles,
     "screening": screening,
     "calls": calls,
+    "dialogues": dialogues,
 }
 
 
