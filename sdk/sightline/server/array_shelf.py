@@ -11,6 +11,8 @@ from sightline_runtime.wire.arrays import Array
 
 ROOM = 256 * 2**20
 """Bytes of arrays that a tenant may keep for later."""
+_EACH = 1024
+"""Bytes that an array costs beside its values: also empty ones fill the room."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +21,16 @@ class Held:
 
     digest: str
     array: Array
+
+    @property
+    def weight(self) -> int:
+        """Bytes that it takes."""
+        return weight_of(self.array)
+
+
+def weight_of(array: Array) -> int:
+    """Bytes that an array takes on a shelf."""
+    return array.nbytes + _EACH
 
 
 class ArrayShelf:
@@ -41,7 +53,7 @@ class ArrayShelf:
 
     def bring(self, digest: str, array: Array) -> Held:
         """Keep an array that a client brings; BusyError while jobs hold too many."""
-        if digest not in self._all and self.weight + array.nbytes > 2 * self._room:
+        if digest not in self._all and self.weight + weight_of(array) > 2 * self._room:
             raise BusyError(
                 "the jobs of this key hold too many arrays", hint="wait for some to end", retry_after=2
             )
@@ -54,14 +66,14 @@ class ArrayShelf:
             held = self._all[digest] = Held(digest, array)
         if digest not in self._kept:
             self._kept[digest] = held
-            self._used += held.array.nbytes
+            self._used += held.weight
         self._kept.move_to_end(digest)
         while self._used > self._room:
             _, gone = self._kept.popitem(last=False)
-            self._used -= gone.array.nbytes
+            self._used -= gone.weight
         return held
 
     @property
     def weight(self) -> int:
         """Bytes of all arrays that are here, whoever holds them."""
-        return sum(held.array.nbytes for held in self._all.values())
+        return sum(held.weight for held in self._all.values())

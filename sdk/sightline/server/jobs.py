@@ -113,7 +113,7 @@ class Jobs:
         room.done[name] = job
         while len(room.done) > MOST_KEPT or (len(room.done) > 1 and _weight(room) > ROOM):
             _forget(room, next(iter(room.done)))
-        asyncio.get_running_loop().call_later(KEEP, _forget, room, name)
+        asyncio.get_running_loop().call_later(KEEP, _outlived, room, name, job)
 
 
 def _held(shelf: ArrayShelf, form: JobForm) -> dict[str, Held]:
@@ -132,6 +132,12 @@ def _weight(room: _Room) -> int:
 def _forget(room: _Room, name: str) -> None:
     room.done.pop(name, None)
     room.jobs.pop(name, None)
+
+
+def _outlived(room: _Room, name: str, job: RunningJob) -> None:
+    """Let go of an outcome, unless its name stands for a newer job by now."""
+    if room.jobs.get(name) is job:
+        _forget(room, name)
 
 
 def jobs_of(connection: HTTPConnection) -> Jobs:

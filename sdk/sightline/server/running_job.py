@@ -131,7 +131,7 @@ class RunningJob:
     @property
     def weight(self) -> int:
         """Bytes of the arrays that its outcome holds."""
-        return sum(held.array.nbytes for held in self._outputs)
+        return sum(held.weight for held in self._outputs)
 
     # --- in a thread of the crew -------------------------------------------------------------
 

@@ -226,6 +226,18 @@ def test_outcomes_are_kept_for_a_while(client, monkeypatch):
     assert client.get(f"/jobs/{names[0]}/events").status_code == 404
 
 
+def test_a_name_that_is_used_again_is_kept_from_then_on(serve, monkeypatch):
+    """The time of the first outcome under it does not end the job that has the name now."""
+    monkeypatch.setattr(jobs_room, "KEEP", 0.6)
+    slow = serve(runtime=FakeRuntime(delay=1))
+    with slow as (address, _), httpx.Client(base_url=f"{address}/v1/runtime", timeout=10) as client:
+        name = new()
+        client.put(f"/jobs/{name}", json=job() | {"fingerprint": "another"})
+        client.delete(f"/jobs/{name}")
+        assert events(client.put(f"/jobs/{name}", json=job()))[-1][1] == "result"
+        assert client.get(f"/jobs/{name}/events").status_code == 200
+
+
 def test_tenants_see_nothing_of_each_other(keyed):
     """Arrays and jobs of one are not there for another, whatever he knows of their names."""
     address, _, add = keyed
@@ -338,8 +350,8 @@ def test_a_silent_log_pings():
 
 def test_the_shelf_lets_go_of_what_was_used_longest_ago():
     """Up to its room; what a job holds stays findable; who holds too much is told to wait."""
-    shelf = ArrayShelf(room=100)
-    first, second, third = (np.full(40, n, np.uint8) for n in range(3))
+    shelf = ArrayShelf(room=10_000)
+    first, second, third = (np.full(4000, n, np.uint8) for n in range(3))
     held = shelf.bring("a", first)
     shelf.bring("b", second)
     assert shelf.get("a") is held
@@ -349,12 +361,21 @@ def test_the_shelf_lets_go_of_what_was_used_longest_ago():
     shelf.bring("d", second)
     shelf.bring("e", third)
     assert shelf.get("a") is held
-    kept = [shelf.bring(name, first) for name in "fghi"]
+    kept = [shelf.bring(name, first) for name in "fg"]
     with pytest.raises(BusyError):
         shelf.bring("j", third)
     del held, kept
     shelf.bring("j", third)
-    assert shelf.weight <= 120
+    assert shelf.weight <= 12_000
+
+
+def test_arrays_without_values_fill_the_shelf_too():
+    """Each costs something to keep, so there is no end of them that a client could bring."""
+    shelf = ArrayShelf(room=100_000)
+    for number in range(1000):
+        shelf.bring(f"{number}", np.zeros((0, number), np.float32))
+    assert shelf.get("0") is None
+    assert sum(shelf.get(f"{number}") is not None for number in range(1000)) < 100
 
 
 def test_a_job_has_no_event_that_never_was(served):
