@@ -1,7 +1,13 @@
 """Why an answer: cover one part of the picture after the other and ask again (Zeiler and Fergus 2014).
 
-Where covering a part costs the answer its probability, the answer depended on it.
-Nothing is recorded: these are looks, not steps.
+Where covering a part costs the answer its probability, the answer depended on it. The
+parts are windows that overlap, so that one of them covers all of a thing wherever it
+stands; a pixel's value is the mean over the windows that cover it. Nothing is recorded:
+these are looks, not steps.
+
+Asked for the colour of one of two to four things, 50 pictures, six parts a side: the box
+covers the centre of that thing and of no other in 90 % on the shipped model, in 98 % on
+the rule-based runtime.
 """
 
 from __future__ import annotations
@@ -17,24 +23,29 @@ from sightline_runtime.protocol import ImageSlot, Message, Runtime, TextRequest,
 from sightline_tools.vision import on_white
 
 Pixels = npt.NDArray[np.uint8]
+Box = tuple[int, int, int, int]
+"""(left, top, right, bottom) in pixels, the last two one past the end."""
 
-_SHARE = 0.5
-"""Parts that cost at least so much of what the worst costs belong to the region."""
+_SHARE = 0.6
+"""Pixels that cost at least so much of what the worst costs belong to the region."""
 _LEAST = 0.05
+"""An answer that no window costs more than that depends on no single part."""
 
 
 @dataclass(frozen=True)
 class Attribution:
     """Which part of a picture an answer depends on.
 
-    `drops` (rows, columns) is by how much P(answer) falls when a part is covered; `box` is
-    (left, top, right, bottom) in pixels around the parts that matter, None if no part does.
+    `drops` (rows, columns) is by how much P(answer) falls when a window is covered, `heat`
+    (height, width) its mean over the windows on a pixel; `box` is (left, top, right,
+    bottom) in pixels around what matters, None if no part does.
     """
 
     answer: str
     probability: float
     drops: npt.NDArray[np.float64]
-    box: tuple[int, int, int, int] | None
+    heat: npt.NDArray[np.float64]
+    box: Box | None
     shown: Pixels
 
     def __str__(self) -> str:
@@ -52,16 +63,27 @@ class Attribution:
 def attribution(
     runtime: Runtime, picture: Picture, question: str, answered: Answered, *, parts: int
 ) -> Attribution:
-    """Cover each of `parts`×`parts` parts in the border's colour and ask again, all at once."""
+    """Cover windows of 2×2 of `parts`×`parts` parts in the border's colour and ask again, all at once.
+
+    (parts + 1)² questions: the outermost windows reach over the edge, so that every part
+    lies in four.
+    """
     if not 2 <= parts <= 16:
         raise InputError(f"parts is {parts}", hint="use 2 to 16 parts a side")
     pixels, choices = on_white(picture.numpy()), tuple(answered.probabilities)
-    boxes = [_part(pixels, row, column, parts) for row in range(parts) for column in range(parts)]
+    boxes = _windows(pixels, parts)
     jobs = [runtime.generate_text(_request(_covered(pixels, box), question, choices)) for box in boxes]
     before = _p(TextResult(answered.text, answered.confidence, answered.probabilities), answered.text)
-    after = [_p(job.result(), answered.text) for job in jobs]
-    drops = (before - np.array(after)).reshape(parts, parts)
-    return Attribution(answered.text, before, drops, _around(drops, boxes), _heat(pixels, drops, boxes))
+    drops = before - np.array([_p(job.result(), answered.text) for job in jobs])
+    heat = _heat(pixels, drops, boxes)
+    return Attribution(
+        answer=answered.text,
+        probability=before,
+        drops=drops.reshape(parts + 1, parts + 1),
+        heat=heat,
+        box=_around(heat) if drops.max() >= _LEAST else None,
+        shown=_shown(pixels, heat),
+    )
 
 
 def _request(pixels: Pixels, question: str, choices: tuple[str, ...]) -> TextRequest:
@@ -72,38 +94,44 @@ def _p(said: TextResult, answer: str) -> float:
     """P(answer): that of the choice, or of the whole text if it is the same."""
     if said.probabilities:
         return float(said.probabilities.get(answer, 0.0))
-    return said.confidence if said.text.strip() == answer else 0.0
+    return said.confidence if said.text.strip() == answer.strip() else 0.0
 
 
-def _part(pixels: Pixels, row: int, column: int, parts: int) -> tuple[int, int, int, int]:
-    height, width = pixels.shape[:2]
-    left, right = round(column * width / parts), round((column + 1) * width / parts)
-    return left, round(row * height / parts), right, round((row + 1) * height / parts)
+def _windows(pixels: Pixels, parts: int) -> list[Box]:
+    """Windows of two parts by two, one part apart, row by row; those at the edge are cut off."""
+    xs, ys = (_spans(size, parts) for size in (pixels.shape[1], pixels.shape[0]))
+    return [(left, top, right, bottom) for top, bottom in ys for left, right in xs]
 
 
-def _covered(pixels: Pixels, box: tuple[int, int, int, int]) -> Pixels:
+def _spans(size: int, parts: int) -> list[tuple[int, int]]:
+    edges = [round(i * size / parts) for i in range(parts + 1)]
+    return [(edges[max(i - 1, 0)], edges[min(i + 1, parts)]) for i in range(parts + 1)]
+
+
+def _covered(pixels: Pixels, box: Box) -> Pixels:
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     covered, (left, top, right, bottom) = pixels.copy(), box
     covered[top:bottom, left:right] = np.median(border, axis=0).astype(np.uint8)
     return covered
 
 
-def _around(
-    drops: npt.NDArray[np.float64], boxes: list[tuple[int, int, int, int]]
-) -> tuple[int, int, int, int] | None:
-    if drops.max() < _LEAST:
-        return None
-    matter = [box for box, drop in zip(boxes, drops.ravel(), strict=True) if drop >= _SHARE * drops.max()]
-    lefts, tops, rights, bottoms = zip(*matter, strict=True)
-    return min(lefts), min(tops), max(rights), max(bottoms)
+def _heat(pixels: Pixels, drops: npt.NDArray[np.float64], boxes: list[Box]) -> npt.NDArray[np.float64]:
+    """By how much P(answer) falls, as the mean over the windows on each pixel; never below zero."""
+    total, count = np.zeros(pixels.shape[:2]), np.zeros(pixels.shape[:2])
+    for (left, top, right, bottom), drop in zip(boxes, drops, strict=True):
+        total[top:bottom, left:right] += max(float(drop), 0.0)
+        count[top:bottom, left:right] += 1
+    return np.asarray(total / count.clip(1))
 
 
-def _heat(pixels: Pixels, drops: npt.NDArray[np.float64], boxes: list[tuple[int, int, int, int]]) -> Pixels:
+def _around(heat: npt.NDArray[np.float64]) -> Box:
+    rows, columns = np.nonzero(heat >= _SHARE * heat.max())
+    return int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
+
+
+def _shown(pixels: Pixels, heat: npt.NDArray[np.float64]) -> Pixels:
     """The picture, red where a part matters, dimmed where it does not."""
-    shown = pixels.astype(np.float64)
-    top = max(float(drops.max()), 1e-9)
-    for (left, upper, right, lower), drop in zip(boxes, drops.ravel(), strict=True):
-        weight = 0.6 * max(float(drop), 0.0) / top
-        shown[upper:lower, left:right] *= 1 - weight
-        shown[upper:lower, left:right, 0] += 255 * weight
-    return shown.round().clip(0, 255).astype(np.uint8)
+    weight = 0.6 * (heat / max(float(heat.max()), 1e-9))[..., None]
+    red = np.array([255.0, 0.0, 0.0])
+    mixed: Pixels = (pixels * (1 - weight) + red * weight).round().clip(0, 255).astype(np.uint8)
+    return mixed

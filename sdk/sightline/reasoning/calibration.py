@@ -13,10 +13,18 @@ import math
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
+from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
+from sightline.errors import InputError
+
+Floats = npt.NDArray[np.float64]
+
 _EPSILON = 1e-6
+_PULL = 1e-3
 
 
 class Calibration(BaseModel):
@@ -69,53 +77,85 @@ def of_model(family: str, fingerprint: str) -> Calibration:
 
 @cache
 def _shipped() -> tuple[Calibration, ...]:
-    text = resources.files("sightline.reasoning").joinpath("calibrations.json").read_text()
-    return tuple(Calibration.model_validate(entry) for entry in json.loads(text))
+    return _read(resources.files("sightline.reasoning").joinpath("calibrations.json").read_text())
 
 
 def fit(scores: Sequence[float], truths: Sequence[bool], *, rounds: int = 100) -> tuple[float, float]:
-    """Platt's slope and shift by Newton's method, on the smoothed targets of his paper."""
-    good = sum(truths)
-    high, low = (good + 1) / (good + 2), 1 / (len(truths) - good + 2)
-    xs, ys = [logit(score) for score in scores], [high if true else low for true in truths]
-    a, b = 1.0, 0.0
+    """Platt's slope and shift, on the smoothed targets of his paper.
+
+    Newton's method with halved steps (Lin, Lin and Weng 2007), so that scores which part
+    true from false without a fault give a steep curve and not an endless one.
+    InputError unless both truths occur.
+    """
+    good, bad = _both(scores, truths)
+    high, low = (good + 1) / (good + 2), 1 / (bad + 2)
+    x = np.array([logit(score) for score in scores])
+    y = np.where(np.array(truths, bool), high, low)
+    curve, loss = np.array([1.0, 0.0]), _loss(np.array([1.0, 0.0]), x, y)
     for _ in range(rounds):
-        ps = [1 / (1 + math.exp(-max(-60.0, min(60.0, a * x + b)))) for x in xs]
-        ga = sum((p - y) * x for p, y, x in zip(ps, ys, xs, strict=True)) + 1e-3 * (a - 1)
-        gb = sum(p - y for p, y in zip(ps, ys, strict=True))
-        weights = [max(p * (1 - p), 1e-9) for p in ps]
-        haa = sum(w * x * x for w, x in zip(weights, xs, strict=True)) + 1e-3
-        hab = sum(w * x for w, x in zip(weights, xs, strict=True))
-        hbb = sum(weights) + 1e-6
-        determinant = haa * hbb - hab * hab
-        da, db = (hbb * ga - hab * gb) / determinant, (haa * gb - hab * ga) / determinant
-        a, b = a - da, b - db
-        if abs(da) + abs(db) < 1e-9:
+        step = _newton(curve, x, y)
+        size = 1.0
+        while size > 1e-6 and _loss(curve + size * step, x, y) > loss - 1e-12:
+            size /= 2
+        if size <= 1e-6:
             break
-    return a, b
+        curve = curve + size * step
+        loss = _loss(curve, x, y)
+    return float(curve[0]), float(curve[1])
+
+
+def _loss(curve: Floats, x: Floats, y: Floats) -> float:
+    """Cross entropy, and a pull of the slope towards one that counts as little as a thousandth of a claim."""
+    z = curve[0] * x + curve[1]
+    return float(np.sum(np.logaddexp(0, z) - y * z)) + _PULL / 2 * float(curve[0] - 1) ** 2
+
+
+def _newton(curve: Floats, x: Floats, y: Floats) -> Floats:
+    z = np.clip(curve[0] * x + curve[1], -60, 60)
+    p = 1 / (1 + np.exp(-z))
+    w = p * (1 - p)
+    slopes = np.array([((p - y) * x).sum() + _PULL * (curve[0] - 1), (p - y).sum()])
+    bends = np.array([[(w * x * x).sum() + _PULL, (w * x).sum()], [(w * x).sum(), w.sum() + 1e-9]])
+    return np.asarray(np.linalg.solve(bends, -slopes))
 
 
 def auroc(scores: Sequence[float], truths: Sequence[bool]) -> float:
-    """The chance that a true one scores above a false one, ties counted half."""
-    ranked = sorted(zip(scores, truths, strict=True))
-    good, wins, seen_false, index = sum(truths), 0.0, 0, 0
-    while index < len(ranked):
-        same = [truth for score, truth in ranked[index:] if score == ranked[index][0]]
-        falses = len(same) - sum(same)
-        wins += sum(same) * (seen_false + falses / 2)
-        seen_false += falses
-        index += len(same)
-    return wins / (good * (len(ranked) - good))
+    """The chance that a true one scores above a false one, ties counted half; InputError without both."""
+    good, bad = _both(scores, truths)
+    _, places, sizes = np.unique(np.asarray(scores, float), return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(sizes) - (sizes - 1) / 2)[places]  # those of one score share their mean rank
+    return float((ranks[np.array(truths, bool)].sum() - good * (good + 1) / 2) / (good * bad))
 
 
 def calibration_error(probabilities: Sequence[float], truths: Sequence[bool], *, bins: int = 10) -> float:
-    """The expected calibration error: how far mean probability and truth are apart, over equal bins."""
-    total = 0.0
-    for k in range(bins):
-        inside = [
-            (p, true)
-            for p, true in zip(probabilities, truths, strict=True)
-            if k == min(int(p * bins), bins - 1)
-        ]
-        total += abs(sum(p for p, _ in inside) - sum(true for _, true in inside))
-    return total / len(probabilities)
+    """The expected calibration error (0 … 1): how far probability and truth are apart, over equal bins."""
+    if not probabilities or len(probabilities) != len(truths):
+        raise InputError(f"{len(probabilities)} probabilities for {len(truths)} truths", hint="give one each")
+    p, true = np.asarray(probabilities, float), np.asarray(truths, float)
+    place = np.minimum((p * bins).astype(int), bins - 1)
+    apart = np.bincount(place, p, bins) - np.bincount(place, true, bins)
+    return float(np.abs(apart).sum() / len(p))
+
+
+def _both(scores: Sequence[float], truths: Sequence[bool]) -> tuple[int, int]:
+    """How many are true and how many false."""
+    good = sum(map(bool, truths))
+    if len(scores) != len(truths) or not 0 < good < len(truths):
+        raise InputError(
+            f"{len(scores)} scores for {good} true of {len(truths)} claims", hint="both truths must occur"
+        )
+    return good, len(truths) - good
+
+
+def record(calibration: Calibration, file: Path) -> None:
+    """Put a calibration into a file of calibrations, in the place of an older one of the same weights."""
+    if not calibration.fingerprint or not calibration.measured:
+        raise InputError("the calibration is of no model, or not measured", hint="measure it first")
+    entries = _read(file.read_text()) if file.exists() else ()
+    kept = [entry for entry in entries if entry.fingerprint != calibration.fingerprint]
+    data = [entry.model_dump(mode="json") for entry in (*kept, calibration)]
+    file.write_text(json.dumps(data, indent=2) + "\n")
+
+
+def _read(text: str) -> tuple[Calibration, ...]:
+    return tuple(Calibration.model_validate(entry) for entry in json.loads(text))

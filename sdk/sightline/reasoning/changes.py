@@ -12,11 +12,12 @@ from sightline.reasoning import phrases
 from sightline.results import Answered, Picture
 from sightline_tools.locality import CHANGED, difference, resized
 
+Pixels = npt.NDArray[np.uint8]
 Ask = Callable[[Picture, str, Sequence[str]], Answered]
 
 _FLAT = 0.03
 """A part with fewer pixels than that off the border's colour is empty."""
-_TOUCHED = 0.06
+_TOUCHED = 0.04
 """A part with fewer changed pixels than that is as before."""
 _EVERYWHERE = 0.5
 
@@ -68,25 +69,44 @@ def describe_change(ask: Ask, before: Picture, after: Picture, *, family: str) -
 
     The model is asked only about places whose pixels differ.
     """
-    a, b = resized(before.numpy()[..., :3], (after.ref.width, after.ref.height)), after.numpy()[..., :3]
-    ground_a, ground_b = _ground(a), _ground(b)
-    moved = difference(a, b) > CHANGED
+    pixels = [one.numpy()[..., :3] for one in (before, after)]
+    pixels[0] = resized(pixels[0], (after.ref.width, after.ref.height))
+    apart = [_apart_from(one, _ground(one)) for one in pixels]
     background = None
-    if np.abs(ground_a.astype(int) - ground_b).max() > CHANGED and moved.mean() > _EVERYWHERE:
+    if _repainted(*pixels):
         question = "what color is the background?"
         background = ask(before, question, ()).text, ask(after, question, ()).text
-        moved = _apart_from(a, ground_a) != _apart_from(b, ground_b)
     found = []
-    for index, place in enumerate(phrases.PLACES):
-        part = _cell(moved.shape, index)
-        if moved[part].mean() >= _TOUCHED:
-            texts = [
-                _told(ask, picture, place, family) if _apart_from(pixels, ground)[part].mean() > _FLAT else ""
-                for picture, pixels, ground in ((before, a, ground_a), (after, b, ground_b))
-            ]
-            if texts[0] != texts[1]:
-                found.append(Difference(place, *texts))
+    for index in _places_that_differ(*pixels):
+        place, part = phrases.PLACES[index], _cell(apart[0].shape, index)
+        texts = [
+            _told(ask, picture, place, family) if mask[part].mean() > _FLAT else ""
+            for picture, mask in zip((before, after), apart, strict=True)
+        ]
+        if texts[0] != texts[1]:
+            found.append(Difference(place, *texts))
     return Change(background, tuple(found))
+
+
+def changed_places(before: Picture, after: Picture) -> tuple[str, ...]:
+    """The places of a 3×3 grid whose pixels differ, whatever became of the background."""
+    a, b = resized(before.numpy()[..., :3], (after.ref.width, after.ref.height)), after.numpy()[..., :3]
+    return tuple(phrases.PLACES[index] for index in _places_that_differ(a, b))
+
+
+def _places_that_differ(a: Pixels, b: Pixels) -> list[int]:
+    """Where more than the edges of things differ; beside the background if that was repainted."""
+    moved = difference(a, b) > 2 * CHANGED
+    if _repainted(a, b):
+        first, then = _apart_from(a, _ground(a)), _apart_from(b, _ground(b))
+        moved = (first != then) | (first & then & moved)
+    return [index for index in range(9) if moved[_cell(moved.shape, index)].mean() > _TOUCHED]
+
+
+def _repainted(a: Pixels, b: Pixels) -> bool:
+    """Whether the background has another colour, most of the picture with it."""
+    grounds = np.abs(_ground(a).astype(int) - _ground(b)).max()
+    return bool(grounds > CHANGED and (difference(a, b) > CHANGED).mean() > _EVERYWHERE)
 
 
 def _told(ask: Ask, picture: Picture, place: str, family: str) -> str:
@@ -100,13 +120,13 @@ def _told(ask: Ask, picture: Picture, place: str, family: str) -> str:
     return f"{ask(picture, f'how big is the {name}?', phrases.SIZES).text} {name}"
 
 
-def _ground(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def _ground(pixels: Pixels) -> Pixels:
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    color: npt.NDArray[np.uint8] = np.median(border, axis=0).astype(np.uint8)
+    color: Pixels = np.median(border, axis=0).astype(np.uint8)
     return color
 
 
-def _apart_from(pixels: npt.NDArray[np.uint8], color: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+def _apart_from(pixels: Pixels, color: Pixels) -> npt.NDArray[np.bool_]:
     return np.asarray(np.abs(pixels.astype(int) - color).max(axis=2) > 2 * CHANGED)
 
 

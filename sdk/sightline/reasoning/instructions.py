@@ -1,4 +1,4 @@
-"""What an edit should have done: the checks of an instruction, and by how much it changes the count.
+"""What an edit should have done: the checks of an instruction, and how far it reaches.
 
 Rules, no model: make … COLOR, remove …, add …, replace … with …, move … to …, the background.
 """
@@ -6,7 +6,7 @@ Rules, no model: make … COLOR, remove …, add …, replace … with …, move
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sightline.reasoning import claims, phrases
 from sightline.reasoning.claims import Check
@@ -37,17 +37,38 @@ def outcome(instruction: str, *, shapes: bool = False) -> tuple[Check, ...]:
     return tuple(dict.fromkeys(found)) or (Check(question=f"was this done: {text}?"),)
 
 
-def count_change(instruction: str) -> int | None:
-    """By how much an instruction changes the number of things; None where rules cannot tell."""
+@dataclass(frozen=True)
+class Reach:
+    """How far an instruction reaches: by how much it changes the number of things, and in how many places.
+
+    None where rules cannot tell.
+    """
+
+    count: int | None = None
+    places: int | None = None
+
+
+def reach(instruction: str) -> Reach:
+    """How far an instruction reaches."""
     text = _plain(instruction)
     if not phrases.readable(text):
-        return None
+        return Reach()
+    if _moved(text):
+        return Reach(0, 2)
     for pattern, sign in ((_REMOVE, -1), (_ADD, 1)):
-        found = pattern.match(text)
-        if found and not _MOVE.match(text):
+        if found := pattern.match(text):
             named = phrases.thing(found[1])
-            return None if named is None or named.count is None else sign * named.count
-    return 0 if any(read(text) for read in (_background, _moved, _replaced, _made)) else None
+            n = None if named is None else named.count
+            return Reach(None if n is None else sign * n, n)
+    if _background(text):
+        return Reach(0, None)
+    changed = [found for found in (_REPLACE.match(text), _MAKE.match(text)) if found]
+    if not (_replaced(text) or _made(text)):
+        return Reach()
+    named = phrases.thing(
+        changed[0].groupdict().get("old") or changed[0].groupdict().get("from") or changed[0][1]
+    )
+    return Reach(0, 1 if named is not None and named.count == 1 else None)
 
 
 def touches_background(instruction: str) -> bool:

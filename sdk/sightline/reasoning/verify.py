@@ -3,21 +3,25 @@
 The model that drew a picture is asked about it through another ability, understanding;
 a second judge that shares no weights with it may be heard too. Where the two disagree,
 the verdict becomes less sure, never surer.
+
+Asking whether a thing is there in two ways and taking the mean does not help (620 claims
+on the shipped model: AUROC 0.991 both ways), so each check is one question.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from sightline.errors import InputError
+from sightline.errors import CancelledError, InputError, SightlineError
 from sightline.reasoning import claims, instructions, phrases
 from sightline.reasoning.calibration import Calibration, of_model
+from sightline.reasoning.changes import changed_places
 from sightline.reasoning.claims import Check
 from sightline.results import Answered, Picture
 from sightline_runtime.protocol import RuntimeInfo
@@ -28,10 +32,16 @@ Ask = Callable[[Picture, str, Sequence[str]], Answered]
 
 _KEPT_SHARE = 0.12
 """An edit that changes more of the picture than that, unasked, has redrawn it."""
+_ELSEWHERE = 0.02
+"""P(nothing else changed) where more places differ than an instruction reaches, in a world of flat shapes."""
 
 
 class Judge(Protocol):
-    """Somebody else who looks: gives the probability that a picture shows a claim."""
+    """Somebody else who looks: gives the probability that a picture shows a claim.
+
+    Any object with these two will do. It is heard after the model, and what it raises
+    becomes a warning of the verdict.
+    """
 
     @property
     def name(self) -> str:
@@ -43,15 +53,20 @@ class Judge(Protocol):
 
 @dataclass(frozen=True)
 class Checked:
-    """A check that was made: P(yes), what the model would have said, and the step that asked."""
+    """A check that was made: P(yes), what the model would have said, and the step that asked.
+
+    `doubt` says why the answer is none to the question: the model ignored some of its words.
+    """
 
     check: Check
     p_yes: float
     answer: str
     step: str = ""
+    doubt: str = ""
 
     def __str__(self) -> str:
-        return f"{self.p_yes:4.0%}  {self.check.question} → {self.answer}"
+        doubted = f"  (in doubt: {self.doubt})" if self.doubt else ""
+        return f"{self.p_yes:4.0%}  {self.check.question} → {self.answer}{doubted}"
 
 
 @dataclass(frozen=True)
@@ -61,6 +76,7 @@ class Verdict:
     `passed` is None where it cannot be told. `probability` is calibrated if `calibrated`
     says so; `score` is the plain product of P(yes) over the checks. `second` is what the
     second judge thinks, `kept` P(nothing else changed) if there was a picture before.
+    `own` says that the model judged a picture that it made itself.
     """
 
     claim: str
@@ -72,7 +88,8 @@ class Verdict:
     calibrated: bool
     kept: float | None = None
     second: float | None = None
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
+    own: bool = False
 
     @property
     def failed(self) -> tuple[Checked, ...]:
@@ -86,8 +103,16 @@ class Verdict:
 
     def __str__(self) -> str:
         word = {True: "passed", False: "failed", None: "unknown"}[self.passed]
-        lines = [f"{word} p={self.probability:.2f}  {self.claim!r} ({self.judge})"]
-        return "\n  ".join([*lines, *map(str, self.checks)])
+        maker = ", the maker itself" if self.own and self.second is None else ""
+        lines = [
+            f"{word} p={self.probability:.2f}  {self.claim!r} ({self.judge}{maker})",
+            *map(str, self.checks),
+        ]
+        if self.kept is not None:
+            lines.append(f"{self.kept:4.0%}  all else is as before")
+        if self.second is not None:
+            lines.append(f"{self.second:4.0%}  says the second judge")
+        return "\n  ".join([*lines, *(f"warning: {warning}" for warning in self.warnings)])
 
 
 def verify(
@@ -102,30 +127,34 @@ def verify(
 ) -> Verdict:
     """Check a claim, or your own checks; with `before` the claim is the instruction of an edit.
 
-    With `before`, what the instruction does not name must have stayed. InputError for
-    an empty claim.
+    With `before`, what the instruction does not name must have stayed. A claim with words
+    that the model ignores, or with a denial that the rules cannot read, never passes: it
+    fails by what else it says, or cannot be told. InputError for an empty claim.
     """
     known = calibration or of_model(info.family, info.fingerprint)
     text = claim if isinstance(claim, str) else "; ".join(map(str, claim))
-    checked = tuple(_made(ask, picture, check) for check in _checks(claim, before is not None, known.exact))
-    if not checked:
+    asked = _checks(claim, before is not None, known.exact)
+    if not asked:
         raise InputError("there is nothing to check", hint="give a claim or at least one check")
-    kept = None if before is None else _kept(ask, before, picture, text)
-    score = math.prod(each.p_yes for each in checked) * (1.0 if kept is None else kept)
-    own = known.probability(score)
-    second = None if judge is None else judge.probability(picture.numpy()[..., :3], text)
+    checked = tuple(_made(ask, picture, check) for check in asked)
+    kept = None if before is None else _kept(ask, before, picture, text, known.exact)
+    own = known.probability(_product(checked, kept, sure=True))
+    if any(each.doubt for each in checked):
+        own = min(own, 0.5)
+    second, trouble = _heard(judge, picture, text)
     probability = own if second is None else _agreed(own, second)
     return Verdict(
         claim=text,
         passed=known.passed(probability),
         probability=probability,
-        score=score,
+        score=_product(checked, kept, sure=False),
         checks=checked,
-        judge=info.model if judge is None else f"{info.model} and {judge.name}",
+        judge=info.model if judge is None or second is None else f"{info.model} and {judge.name}",
         calibrated=known.measured,
         kept=kept,
         second=second,
-        warnings=() if known.measured else ("this model is not calibrated: p is its own opinion",),
+        warnings=(*_warnings(checked, known), *trouble),
+        own=_made_by(picture, info),
     )
 
 
@@ -134,34 +163,85 @@ def _checks(claim: str | Sequence[Check], edited: bool, exact: bool) -> Sequence
         return claim
     if not phrases.plain(claim):
         raise InputError("the claim is empty", hint="say what the picture should show")
-    return instructions.outcome(claim) if edited else claims.split(claim, exact=exact)
+    return instructions.outcome(claim, shapes=exact) if edited else claims.split(claim, exact=exact)
 
 
 def _made(ask: Ask, picture: Picture, check: Check) -> Checked:
     said = ask(picture, check.question, check.choices)
-    p_yes = sum(said.probabilities.get(choice, 0.0) for choice in check.expected)
-    return Checked(check, min(1.0, p_yes), said.text, said.step.id)
+    if check.choices:
+        p_yes = min(1.0, sum(said.probabilities.get(choice, 0.0) for choice in check.expected))
+    else:  # what an open answer leaves is at most what the right one has
+        p_yes = said.confidence if said.text.strip() in check.expected else 1 - said.confidence
+    doubt = "; ".join(said.warnings)
+    if not doubt and check.kind == "question" and phrases.denies(check.question):
+        doubt = "rules cannot read what it denies"
+    return Checked(check, p_yes, said.text, said.step.id, doubt)
+
+
+def _product(checked: Sequence[Checked], kept: float | None, *, sure: bool) -> float:
+    """The product of P(yes); with `sure` over the checks without a doubt."""
+    parts = [each.p_yes for each in checked if not (sure and each.doubt)]
+    return math.prod(parts) * (1.0 if kept is None else kept)
+
+
+def _warnings(checked: Sequence[Checked], known: Calibration) -> tuple[str, ...]:
+    own = () if known.measured else ("this model is not calibrated: p is its own opinion",)
+    return (*own, *dict.fromkeys(each.doubt for each in checked if each.doubt))
+
+
+def _made_by(picture: Picture, info: RuntimeInfo) -> bool:
+    """Whether a model made a picture; False where nobody knows."""
+    try:
+        last = picture.lineage().steps[-1:]
+    except SightlineError:
+        return False
+    return any(step.fingerprint == info.fingerprint for step in last)
+
+
+# --- the second judge ----------------------------------------------------------------------------
+
+
+def _heard(judge: Judge | None, picture: Picture, claim: str) -> tuple[float | None, tuple[str, ...]]:
+    """What the second judge thinks, or the warning that it could not be heard."""
+    if judge is None:
+        return None, ()
+    try:
+        said = float(judge.probability(picture.numpy()[..., :3], claim))
+    except CancelledError:
+        raise
+    except SightlineError as error:
+        return None, (f"the second judge could not be heard: {error.message}",)
+    except Exception as error:  # noqa: BLE001 - it is other people's code, and the verdict stands without it
+        return None, (f"the second judge could not be heard: {type(error).__name__}",)
+    if not 0 <= said <= 1:
+        return None, (f"the second judge gave {said}, which is no probability",)
+    return said, ()
 
 
 def _agreed(own: float, second: float) -> float:
-    """Two opinions as one: their mean in log-odds if they agree, else pulled towards one half."""
-    if (own > 0.5) == (second > 0.5):
-        return own if abs(own - 0.5) >= abs(second - 0.5) else (own + second) / 2
+    """The model's opinion; where the second judge leans the other way, pulled towards one half by it."""
+    if (own - 0.5) * (second - 0.5) >= 0:
+        return own
     return 0.5 + (own - 0.5) * (1 - min(1.0, 2 * abs(second - 0.5)))
 
 
 # --- what must not change ------------------------------------------------------------------------
 
 
-def _kept(ask: Ask, before: Picture, after: Picture, instruction: str) -> float:
-    """P(all that an instruction does not name is as before): by questions, and by pixels."""
-    kept = 1.0
+def _kept(ask: Ask, before: Picture, after: Picture, instruction: str, shapes: bool) -> float:
+    """P(all that an instruction does not name is as before): by questions, and by pixels.
+
+    On 280 painted edits of which half did something else too, AUROC is 0.63 without it;
+    background, count and redrawn pixels bring 0.82, and the places that differ 0.95.
+    """
+    kept, reach = 1.0, instructions.reach(instruction)
     if not instructions.touches_background(instruction):
         kept *= _same(ask, before, after, claims.background("white"), 0)
         kept *= _undisturbed(before, after)
-    change = instructions.count_change(instruction)
-    if change is not None:
-        kept *= _same(ask, before, after, claims.total(7), change)
+        if shapes and reach.places is not None and len(changed_places(before, after)) > reach.places:
+            kept *= _ELSEWHERE
+    if reach.count is not None:
+        kept *= _same(ask, before, after, claims.total(7), reach.count)
     return kept
 
 

@@ -26,18 +26,23 @@ Claim = tuple[float, bool]
 """A score and the truth."""
 
 
+def calibrated(runtime: Runtime, seed: int, n: int, step: Step) -> Calibration:
+    """A calibration of a model: fitted on 2 n claims of each kind of one seed, measured on those of the next."""
+    fitting, measuring = (
+        [*drawn, *edited]
+        for drawn, edited in (_claims(runtime, seed, n, step), _claims(runtime, seed + 1, n, step))
+    )
+    fitted = _fitted(runtime, fitting)
+    measured = _measured(measuring, fitted)
+    return fitted.model_copy(update={name: measured[name] for name in ("ece", "auroc", "n")})
+
+
 def verification(runtime: Runtime, seed: int, n: int, step: Step) -> Json:
     """AUROC and calibration of verdicts on 2 n claims of each kind; and the fitted calibration."""
-    with Session(runtime=runtime, seed=seed) as session:
-        drawn = list(_drawings(session, seed, n, step))
-        edited = list(_edits(session, seed, n, step))
+    drawn, edited = _claims(runtime, seed, n, step)
     claims = [claim for pair in zip(drawn, edited, strict=False) for claim in pair]
     claims += drawn[len(edited) :] + edited[len(drawn) :]
-    slope, shift = calibration.fit(*_split(claims[::2]))
-    info = runtime.info
-    fitted = of_model(info.family, info.fingerprint).model_copy(
-        update={"fingerprint": info.fingerprint, "slope": round(slope, 4), "shift": round(shift, 4)}
-    )
+    fitted = _fitted(runtime, claims[::2])
     measured = _measured(claims[1::2], fitted)
     told = {"ece": measured["ece"], "auroc": measured["auroc"], "n": measured["n"]}
     return {
@@ -46,6 +51,21 @@ def verification(runtime: Runtime, seed: int, n: int, step: Step) -> Json:
         "held_out": measured,
         "calibration": fitted.model_copy(update=told).model_dump(mode="json"),
     }
+
+
+def _claims(runtime: Runtime, seed: int, n: int, step: Step) -> tuple[list[Claim], list[Claim]]:
+    """Claims about drawings and about edits."""
+    with Session(runtime=runtime, seed=seed) as session:
+        return list(_drawings(session, seed, n, step)), list(_edits(session, seed, n, step))
+
+
+def _fitted(runtime: Runtime, claims: list[Claim]) -> Calibration:
+    """The curve of a model on claims."""
+    slope, shift = calibration.fit(*_split(claims))
+    info = runtime.info
+    return of_model(info.family, info.fingerprint).model_copy(
+        update={"fingerprint": info.fingerprint, "slope": round(slope, 4), "shift": round(shift, 4)}
+    )
 
 
 def _drawings(session: Session, seed: int, n: int, step: Step) -> Iterator[Claim]:
