@@ -8,6 +8,7 @@ from typing import cast
 
 from starlette.requests import HTTPConnection
 
+from sightline.errors import StoreError
 from sightline.server.idempotency import Ledger
 from sightline.server.keys import Keys
 from sightline.server.measured import Measured
@@ -42,6 +43,7 @@ class House:
         self.toolbox = default_toolbox() if toolbox is None else toolbox
         self._scratch = None if self.settings.data else TemporaryDirectory(prefix="sightline-")
         data = self.settings.data or Path(cast(TemporaryDirectory[str], self._scratch).name)
+        _made(data)
         self.tenants = Tenants(
             data, self.runtime, toolbox=self.toolbox, most_open=self.settings.max_sessions_open
         )
@@ -63,6 +65,15 @@ class House:
         if self._scratch is not None:
             self._scratch.cleanup()
         return True
+
+
+def _made(data: Path) -> None:
+    """Make the folder of all sessions; StoreError where that cannot be."""
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise StoreError(f"no sessions can be kept in {data}: {why}", hint="choose another folder") from error
 
 
 def house_of(connection: HTTPConnection) -> House:

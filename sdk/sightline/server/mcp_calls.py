@@ -97,4 +97,5 @@ async def call(crew: Crew, work: Callable[[Told], T], tell: Tell, *, limit: floa
             raise
         raise CancelledError("the server is closing", hint="come again") from None
     finally:
-        stop.cancel()  # harmless after the end
+        stop.cancel()  # harmless after the end, as is this: what still waits for a thread never gets one
+        future.cancel()

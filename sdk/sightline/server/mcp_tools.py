@@ -8,7 +8,7 @@ session, and the branch that is current in it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -94,10 +94,13 @@ class Tools:
     def _session(self, client: Client, name: str | None, adds: bool) -> Iterator[Session]:
         """The session that a call names; looking for something makes none but the client's own."""
         wanted, tenants = name or client.session, self._house.tenants
-        if not adds and wanted != client.session and wanted not in (known := tenants.names(client.tenant)):
-            there = ", ".join(known[:20]) or "none yet"
-            raise NotFoundError(f"there is no session {wanted[:80]!r}", hint=f"there are: {there}")
-        with tenants.session(client.tenant, wanted) as session:
+        with ExitStack() as held:
+            make = adds or wanted == client.session
+            try:
+                session = held.enter_context(tenants.session(client.tenant, wanted, create=make))
+            except NotFoundError as error:
+                there = ", ".join(tenants.names(client.tenant)[:20]) or "none yet"
+                raise NotFoundError(error.message, hint=f"there are: {there}") from None
             yield session
 
 

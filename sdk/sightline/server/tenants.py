@@ -79,9 +79,9 @@ class Tenants:
             each.session.close()
 
     def _borrow(self, tenant: str, name: str, create: bool, seed: int | None) -> _Held:
-        folder = self._folder(_checked(tenant, "tenant"))
+        folder = self._folder(checked(tenant, "tenant"))
         with self._lock:
-            held = self._open.get((tenant, _checked(name, "session")))
+            held = self._open.get((tenant, checked(name, "session")))
             if held is None:
                 if not create and name not in self.names(tenant):
                     raise NotFoundError(f"there is no session {name!r}", hint="create it first")
@@ -103,7 +103,7 @@ class Tenants:
         return session
 
     def _folder(self, tenant: str) -> Path:
-        return self._data / _checked(tenant, "tenant")
+        return self._data / checked(tenant, "tenant")
 
     def _shrink(self) -> None:
         """Close what nobody uses, oldest first, until few enough are open."""
@@ -123,7 +123,8 @@ class _Held:
         self.session, self.users = session, 0
 
 
-def _checked(name: str, what: str) -> str:
+def checked(name: str, what: str) -> str:
+    """The name of a tenant or a session; InputError for one that cannot be a folder or a row."""
     if not _NAME.fullmatch(name):
         raise InputError(
             f"{name[:80]!r} cannot name a {what}", hint="use 1 to 64 of the characters a-z, 0-9, _ and -"

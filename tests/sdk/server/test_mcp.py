@@ -380,7 +380,7 @@ def test_a_call_ends_in_time(tmp_path):
 def test_what_breaks_is_not_shown(house, monkeypatch, caplog):
     """A fault of ours is an error without its words; the log has them."""
 
-    def broken(*_):
+    def broken(*_, **options):
         raise RuntimeError("/secret/path")
 
     async def work(client):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sightline.errors import BusyError, CancelledError, InputError
+from sightline.errors import BusyError, CancelledError, DeadlineError, InputError
 from sightline.server.mcp_calls import Meter, call
 from sightline.server.settings import Settings
 from sightline.server.work import Crew
@@ -83,3 +83,27 @@ def test_a_cancelled_caller_stops_the_work():
     asyncio.run(main(crew))
     assert seen.wait(2)
     crew.close()
+
+
+def test_a_call_that_waits_for_a_thread_is_dropped_with_its_caller():
+    """What nobody waits for any more never begins, and its place is free at once."""
+    begun, release = [], threading.Event()
+
+    async def main(crew):
+        first = asyncio.create_task(call(crew, lambda told: release.wait(5), silent, limit=5))
+        waiting = asyncio.create_task(call(crew, lambda told: begun.append(1), silent, limit=5))
+        late = asyncio.create_task(call(crew, lambda told: begun.append(2), silent, limit=0.05))
+        await asyncio.sleep(0.02)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        with pytest.raises(DeadlineError):
+            await late
+        assert crew.load == 1
+        release.set()
+        assert await first
+
+    crew = Crew(Settings(max_running=1, max_waiting=2))
+    asyncio.run(main(crew))
+    crew.close()
+    assert begun == []

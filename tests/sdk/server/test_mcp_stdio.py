@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 from mcp import Client, StdioServerParameters
+from typer.testing import CliRunner
 
+from sightline.cli.main import app
+from sightline.errors import SightlineError
 from sightline.session import Session
 
 COMMAND = str(Path(sys.executable).with_name("sightline"))
@@ -183,6 +186,20 @@ def test_it_answers_at_once_quietly_and_ends_with_its_input(tmp_path):
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert (rest, errors, process.returncode) == ("", "", 0)
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2.5
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--session", "../x"), "'../x' cannot name a session"),
+        (("--data", __file__), "no sessions can be kept in"),
+    ],
+)
+def test_what_can_never_work_is_told_at_the_start(options, said):
+    """Whoever set the chat program up sees it, not a model that can do nothing about it."""
+    result = CliRunner().invoke(app, ["mcp", *options])
+    assert isinstance(result.exception, SightlineError)
+    assert said in str(result.exception)
 
 
 def test_a_signal_ends_it_even_in_the_middle_of_work(tmp_path, noisy):
