@@ -27,7 +27,7 @@ Claim = tuple[float, bool]
 
 
 def calibrated(runtime: Runtime, seed: int, n: int, step: Step) -> Calibration:
-    """A calibration of a model: fitted on 2 n claims of each kind of one seed, measured on those of the next."""
+    """A calibration of a model: fitted on 2 n claims of each kind, measured on those of the next seed."""
     fitting, measuring = (
         [*drawn, *edited]
         for drawn, edited in (_claims(runtime, seed, n, step), _claims(runtime, seed + 1, n, step))
