@@ -12,10 +12,11 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from textwrap import shorten
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from sightline import strict_json
 from sightline.errors import ImageError
 
 SCHEMA = "sightline.lineage/1"
@@ -131,11 +132,9 @@ def parsed(text: str, pixels: Iterable[str]) -> Lineage:
 
     Raises ImageError for what is too long, too deep, not JSON, or of other types.
     """
-    if len(text) > CAP:
-        raise ImageError(f"the lineage is longer than {CAP} bytes", hint="it was not written by Sightline")
     try:
-        record = json.loads(text, object_pairs_hook=_once, parse_float=_refused, parse_constant=_refused)
-    except (ValueError, RecursionError) as error:
+        record = strict_json.parsed(text, most=CAP, fractions=False)
+    except ValueError as error:
         raise _unreadable(str(error)[:200]) from error
     if not isinstance(record, dict) or record.get("schema") != SCHEMA:
         raise _unreadable(f"it is not of the form {SCHEMA}")
@@ -158,18 +157,7 @@ def _dumps(value: object) -> str:
 
 
 def _digest(record: Mapping[str, object]) -> str:
-    return hashlib.sha256(_dumps(record).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
-    return found
-
-
-def _refused(number: str) -> NoReturn:
-    raise ValueError(f"{number[:40]} is not a whole number")
+    return hashlib.sha256(_dumps(record).encode()).hexdigest()
 
 
 def _unreadable(why: str) -> ImageError:

@@ -11,9 +11,9 @@ from itertools import groupby
 from jinja2 import PackageLoader, StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from sightline.chat.strict_json import parsed, written
 from sightline.chat.turns import Offer, ToolCall, Turn, Written, instructions
 from sightline.errors import InputError
+from sightline.strict_json import parsed, written
 from sightline_runtime.protocol import ImageSlot, Message
 from sightline_tools.call_patterns import call_pattern
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from sightline.chat.dialect import dialect_of
-from sightline.chat.strict_json import parsed
 from sightline.chat.turns import Offer, ToolCall, Turn
 from sightline.errors import InputError
 from sightline.planner.chat_form import JsonObject, Said
 from sightline.planner.driving import Speaker
 from sightline.reasoning.desk import Desk
 from sightline.results import Picture
+from sightline.strict_json import parsed
 from sightline.toolset import offers
 from sightline_runtime.protocol import ImageSlot, Message, TextRequest
 from sightline_tools import vendors

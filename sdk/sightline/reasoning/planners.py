@@ -11,7 +11,6 @@ from typing import Protocol
 from jinja2 import PackageLoader, StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from sightline.chat.strict_json import written
 from sightline.errors import InputError
 from sightline.reasoning.brains import Own, Writer
 from sightline.reasoning.desk import Desk
@@ -20,6 +19,7 @@ from sightline.reasoning.plans.check import check
 from sightline.reasoning.plans.plan import Plan
 from sightline.reasoning.plans.plan_pattern import plan_pattern
 from sightline.reasoning.questions import PICTURE, plan_of
+from sightline.strict_json import written
 from sightline.tree.plans import is_seeded
 from sightline_runtime.protocol import Message
 from sightline_tools.schemas import input_schema

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sightline.chat.strict_json import parsed, written
 from sightline.chat.turns import Offer, ToolCall, Turn, check
 from sightline.errors import InputError
 from sightline.server.openai_forms import (
@@ -19,6 +18,7 @@ from sightline.server.openai_forms import (
     ToolForm,
 )
 from sightline.server.openai_pictures import MOST
+from sightline.strict_json import parsed, written
 from sightline_runtime.protocol import ImageSlot
 
 REFUSED = {

@@ -7,12 +7,12 @@ its Responses, a `tool_use` block of Anthropic's Messages, and a plain {"name",
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
+from sightline import strict_json
 from sightline.errors import InputError
 
 Wire = Literal["chat", "responses", "anthropic", "plain"]
@@ -142,31 +142,12 @@ def _parsed(text: str) -> object:
     if not text.strip():
         return {}
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-    except InputError:
-        raise
-    except json.JSONDecodeError as error:
+        return strict_json.parsed(text, most=_LARGEST)
+    except ValueError as error:
         raise InputError(
-            f"the arguments are no JSON: {error.msg} at character {error.pos}",
-            hint="write one JSON object, with all quotes and braces closed",
+            f"the arguments cannot be read: {error}",
+            hint="write one JSON object: all braces closed, each argument once, finite numbers",
         ) from error
-    except RecursionError as error:
-        raise _too_deep() from error
-    except ValueError as error:  # a whole number of thousands of digits
-        raise _too_long() from error
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"the arguments give {twice[:80]!r} twice", hint="give each argument once")
-    return found
-
-
-def _no_constant(name: str) -> object:
-    raise InputError(f"{name} is no JSON", hint="use finite numbers")
 
 
 def _check(value: object) -> None:
