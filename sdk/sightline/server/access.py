@@ -24,13 +24,15 @@ class Caller:
     scopes: frozenset[Scope]
 
 
-def needs(scope: Scope) -> Callable[[HTTPConnection], Awaitable[Caller]]:
-    """A dependency that gives the caller, if his key has the scope."""
+def needs(*scopes: Scope) -> Callable[[HTTPConnection], Awaitable[Caller]]:
+    """A dependency that gives the caller, if his key has one of the scopes."""
 
     async def caller(connection: HTTPConnection) -> Caller:
         found = caller_of(connection)
-        if scope not in found.scopes:
-            raise ForbiddenError(f"this key may not use {scope}", hint="ask for a key with that scope")
+        if not found.scopes.intersection(scopes):
+            raise ForbiddenError(
+                f"this key may not use {' or '.join(scopes)}", hint="ask for a key with that scope"
+            )
         return found
 
     return caller

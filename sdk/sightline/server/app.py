@@ -26,6 +26,8 @@ from sightline.server.runtime_routes import router as runtime
 from sightline.server.session_routes import router as sessions
 from sightline.server.tool_routes import router as tools
 
+_TOLD = ("x-request-id", "retry-after", "retry-after-ms", "x-run-id", "idempotency-replayed", "etag")
+"""Headers that pages of other origins may read."""
 _ERRORS = refusals(404, 408, 413) | {"default": {"model": Problem, "description": "any other error"}}
 
 
@@ -60,5 +62,5 @@ def _let_in(app: FastAPI, origins: tuple[str, ...]) -> None:
         allow_origins=origins,
         allow_methods=["*"],
         allow_headers=["*"],
-        expose_headers=["x-request-id", "retry-after", "retry-after-ms"],
+        expose_headers=[*_TOLD],
     )

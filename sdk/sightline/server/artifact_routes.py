@@ -67,7 +67,7 @@ class Wanted:
 )
 async def get_artifact(
     request: Request,
-    caller: Annotated[Caller, Depends(needs("sessions"))],
+    caller: Annotated[Caller, Depends(needs("sessions", "images", "chat"))],
     digest: Digest,
     form: Annotated[Format | None, Query(alias="format", description="another file format")] = None,
     edge: Annotated[int | None, Query(ge=1, le=MAX_EDGE, description="no side longer, in pixels")] = None,

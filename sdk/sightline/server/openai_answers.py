@@ -17,7 +17,7 @@ from sightline.server.house import House
 from sightline.server.openai_dialogue import Asked
 from sightline.server.openai_pictures import Given, Shown, check_model, looked_up
 from sightline.server.openai_stops import Cut, Stopped
-from sightline.server.placing import executor_of, placed
+from sightline.server.placing import executor_of, going
 from sightline.session import Session
 from sightline.tree.context import Context
 from sightline_runtime.protocol import Event, Message, Pixels, TextDelta, TextRequest, TextResult
@@ -54,8 +54,10 @@ class Desk:
         """Answer, and tell pieces of text on the way where they are sure; blocking."""
         form, tell = self.asked.form, (lambda _: None) if self.asked.choices else tell
         check_model(self.house, form.model)
-        with self.house.tenants.session(self.caller.tenant, form.session) as session:
-            view = placed(session, form.branch)
+        with (
+            self.house.tenants.session(self.caller.tenant, form.session) as session,
+            going(session, form.branch) as view,
+        ):
             shown = looked_up(self.house, self.caller.tenant, view, self.given)
             self._check_shown()
             if self.asked.only_looks:

@@ -26,7 +26,7 @@ from sightline.server.openai_pictures import check_model, check_sizes, encoded, 
 from sightline.server.openai_shown import PICTURES
 from sightline.server.openai_stream import data, streamed
 from sightline.server.pictures import read_upload
-from sightline.server.placing import executor_of, placed
+from sightline.server.placing import executor_of, going
 from sightline.server.work import run, told
 from sightline_runtime.protocol import Event, Preview
 
@@ -69,10 +69,12 @@ class _Order:
     def drawn(self, watch: Watch | None = None) -> dict[str, object]:
         """Draw, as a step of the caller's session, and give the answer; blocking."""
         check_model(self.house, self.form.model)
-        with self.house.tenants.session(self.tenant, self.form.session) as session:
-            view = placed(session, self.form.branch)
-            size, info = _size(self.form), self.house.runtime.info
-            check_sizes(self.house, size, self.form.n)
+        size, info = _size(self.form), self.house.runtime.info
+        check_sizes(self.house, size or info.image_size, self.form.n)
+        with (
+            self.house.tenants.session(self.tenant, self.form.session) as session,
+            going(session, self.form.branch) as view,
+        ):
             args = {**self.args, "n": self.form.n, "size": size}
             args |= {"steps": self.form.steps, "guidance": self.form.guidance}
             if self.form.stream and self.form.partial_images:

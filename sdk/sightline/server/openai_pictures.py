@@ -103,9 +103,9 @@ def region_of(mask: PixelArray) -> PixelArray:
     return np.asarray(255 - mask[..., 3])
 
 
-def check_sizes(house: House, size: tuple[int, int] | None, count: int) -> None:
+def check_sizes(house: House, size: tuple[int, int], count: int) -> None:
     """Refuse pictures that together would be larger than the server takes."""
-    if size is not None and size[0] * size[1] * count > house.settings.max_pixels:
+    if size[0] * size[1] * count > house.settings.max_pixels:
         raise TooLargeError(
             f"{count} x {size[0]}x{size[1]} is more than {house.settings.max_pixels:,} pixels",
             hint="ask for smaller or fewer pictures",

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from copy import copy
 from itertools import count, islice
 
-from sightline.errors import BusyError, InputError, SightlineError, StaleHeadError
+from sightline.errors import BusyError, InputError, NotFoundError, SightlineError, StaleHeadError
 from sightline.session import Session
 from sightline.tree.execute import Executor
 from sightline.tree.refs import MAIN, Refs
@@ -25,46 +25,47 @@ def executor_of(session: Session) -> Executor:
     return session._executor
 
 
-def placed(session: Session, at: str | None = None, expect: str | None = None) -> Session:
-    """The session with another current branch: where a call says that it goes; HEAD stays where it is.
+def on_branch(session: Session, branch: str | None = None, expect: str | None = None) -> Session:
+    """The session with another branch as its current one; HEAD stays where it is.
 
-    `at` None is the current branch, a branch's name that branch. A step is the branch
-    that ends there (the current one, `main`, or the first by name); from a step
-    at which none ends a new branch parts, `at-` and its short id. `expect` is the step (any name
-    of it) at which the client believes the branch to stand: StaleHeadError, with both
-    heads, if it does not, or does not any more when the call ends.
+    `branch` None is the current one. `expect` is the step (any name of it) at which the client
+    believes the branch to stand: StaleHeadError, with both heads, if it does not, or does not
+    any more when the call ends. NotFoundError if there is no such branch.
     """
-    executor = executor_of(session)
-    branch = _resting(executor, at)
-    return _view(session, _parted(executor, str(at)) if branch is None else branch, expect)
+    executor, view = executor_of(session), copy(session)
+    name, there = branch or executor.refs.head()[0], executor.refs.branches()
+    if name not in there:
+        raise NotFoundError(f"there is no branch {name!r}", hint=f"there are {', '.join(sorted(there)[:20])}")
+    moved = executor.on(name)
+    view._executor = moved if expect is None else _expecting(moved, name, expect)
+    return view
 
 
 @contextmanager
 def going(session: Session, at: str | None = None, expect: str | None = None) -> Iterator[Session]:
-    """The same for one call: a branch that parts is its own, and gone again if it was not used."""
+    """The session as `on_branch` gives it, for a call that says where it goes.
+
+    `at` None is the current branch, a branch's name that branch. A step is the branch
+    that ends there (the current one, `main`, or the first by name); from a step
+    at which none ends a new branch parts, `at-` and its short id, which is this call's own,
+    and gone again if it was not used.
+    """
     executor = executor_of(session)
-    branch = _resting(executor, at, shared=False)
+    branch = _resting(executor, at)
     own = _parted(executor, str(at)) if branch is None else None
     start = None if own is None else executor.refs.branches().get(own)
     try:
-        yield _view(session, str(branch or own), expect)
+        yield on_branch(session, branch or own, expect)
     finally:
         if own is not None and executor.refs.branches().get(own) == start:
             with suppress(SightlineError):  # whoever uses it by now keeps it
                 executor.refs.drop(own)
 
 
-def _view(session: Session, branch: str, expect: str | None) -> Session:
-    executor, view = executor_of(session), copy(session)
-    there = executor.on(branch)
-    view._executor = there if expect is None else _expecting(there, branch, expect)
-    return view
-
-
-def _resting(executor: Executor, at: str | None, *, shared: bool = True) -> str | None:
+def _resting(executor: Executor, at: str | None) -> str | None:
     """The branch that a call goes on; None if one must part.
 
-    Without `shared`, one that parted at the step and has no step of its own is another call's.
+    One that parted at the step and has no step of its own is another call's.
     """
     current = executor.refs.head()[0]
     tips = executor.refs.branches()
@@ -74,7 +75,7 @@ def _resting(executor: Executor, at: str | None, *, shared: bool = True) -> str 
     ending = sorted(
         (name for name, tip in tips.items() if tip == step), key=lambda n: (n != current, n != MAIN, n)
     )
-    free = (name for name in ending if shared or name == current or not name.startswith(_stem(step)))
+    free = (name for name in ending if name == current or not name.startswith(_stem(step)))
     return next(free, None)
 
 

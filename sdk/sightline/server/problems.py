@@ -36,6 +36,9 @@ STATUS: Mapping[str, int] = {
 """HTTP status by the code of an error; what is not here is 500."""
 
 
+_FORM = "see /openapi.json for the form"
+
+
 def status_of(error: SightlineError) -> int:
     """The HTTP status of an error."""
     return STATUS.get(error.code, 500)
@@ -81,8 +84,11 @@ async def on_invalid(request: Request, error: Exception) -> Response:
     """Answer with what was wrong in a request's form: the first fault, by its place."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        fault, place = first["ctx"]["error"], first["loc"][-1]
+        return response_of(InputError(f"the body is no JSON: {fault}, at character {place}", hint=_FORM))
     where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-    wrong = InputError(f"{where}: {first['msg']}", hint="see /openapi.json for the form")
+    wrong = InputError(f"{where}: {first['msg']}", hint=_FORM)
     return JSONResponse(body_of(wrong, param=where), 400, headers_of(wrong))
 
 

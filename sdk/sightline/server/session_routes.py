@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Request, Response
 from sightline.errors import ConflictError
 from sightline.server.borrowing import on_session
 from sightline.server.house import House, house_of
-from sightline.server.placing import executor_of, placed
+from sightline.server.placing import executor_of, on_branch
 from sightline.server.problem_forms import refusals
 from sightline.server.session_forms import (
     HeadInfo,
@@ -138,6 +138,6 @@ def _created(house: House, tenant: str, new: NewSession) -> tuple[SessionInfo, b
 
 
 def _moved(session: Session, steps: Steps, *, back: bool) -> RefInfo:
-    view = placed(session, steps.branch, steps.expect)
+    view = on_branch(session, steps.branch, steps.expect)
     step = view.undo(steps.n) if back else view.redo(steps.n)
     return RefInfo(name=view.head[0], step=None if step is None else step.id)

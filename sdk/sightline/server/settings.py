@@ -8,7 +8,7 @@ from pathlib import Path
 class Settings:
     """What a server allows; sizes in bytes, times in seconds.
 
-    `data` is the folder of the tenants' stores, None keeps all in memory. A request may
+    `data` is the folder of the tenants' stores, None one that goes with the server. A request may
     have `max_body` bytes, a single picture `max_upload` bytes and `max_pixels` pixels.
     Headers must be there after `header_timeout`, each next piece of a body after
     `body_timeout`, and a call must end within `call_timeout`. At most `max_running` calls

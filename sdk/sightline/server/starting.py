@@ -23,7 +23,7 @@ from sightline.server.access import Caller
 from sightline.server.calling import prepared
 from sightline.server.house import House
 from sightline.server.idempotency import Entry, Mark
-from sightline.server.placing import executor_of, going, placed
+from sightline.server.placing import executor_of, going, on_branch
 from sightline.server.runs import Run, Watch
 from sightline.server.session_forms import Answer, ToolCall
 from sightline.server.showing import answer
@@ -206,7 +206,7 @@ def _recovered(house: House, tenant: str, entry: Entry) -> Answer | None:
     if entry.mark is None:
         return None
     with house.tenants.session(tenant, entry.mark.session, create=False) as session:
-        view = placed(session, entry.mark.branch)
+        view = on_branch(session, entry.mark.branch)
         executor = executor_of(view)
         step = _left(executor, entry.mark)
         cache = Cache("hit", "done by an earlier request of the same key")

@@ -120,7 +120,7 @@ async def _made(request: Request, house: House, asked: Asked, *, wait: bool) -> 
 
 async def _picture(request: Request, most: int) -> bytes:
     """The bytes of the picture in a request, at most `most`."""
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         return await _body(request, most)
     async with request.form(max_files=1, max_fields=4, max_part_size=most) as form:
         given = next((form[part] for part in ("image", "image[]", "file") if part in form), None)

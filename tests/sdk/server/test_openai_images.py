@@ -7,6 +7,7 @@ import time
 import urllib.request
 from itertools import count
 
+import httpx
 import numpy as np
 import openai
 import pytest
@@ -215,6 +216,26 @@ def test_what_is_not_honoured_is_named(client):
     assert "'quality'" in warnings[0]
     assert "'sparkle'" in warnings[1]
     assert "warnings" not in client.images.generate(prompt="a star", quality="auto").model_extra
+
+
+def test_a_key_for_pictures_may_fetch_what_it_drew(keyed):
+    """A picture by url is an artifact, which a key needs no other scope for."""
+    address, _, add = keyed
+    headers = add("painter", scopes=["images"])
+    body = {"prompt": "a star", "response_format": "url"}
+    made = httpx.post(f"{address}/v1/images/generations", json=body, headers=headers, timeout=10).json()
+    assert httpx.get(made["data"][0]["url"], headers=headers, timeout=10).status_code == 200
+    other = add("meter", scopes=["metrics"])
+    assert httpx.get(made["data"][0]["url"], headers=other, timeout=10).status_code == 403
+
+
+def test_pictures_of_the_usual_size_are_counted_too(serve):
+    """All pictures of a request together are limited, whether or not it says how large they are."""
+    with serve(max_pixels=3 * 64 * 64) as (address, _), client_of(address) as client:
+        assert len(client.images.generate(prompt="a star", n=3).data) == 3
+        with pytest.raises(openai.APIStatusError) as caught:
+            client.images.generate(prompt="a star", n=4)
+        assert caught.value.status_code == 413
 
 
 def test_errors_are_the_clients_own(client, keyed):

@@ -205,6 +205,28 @@ def test_branches_move_and_come_back(client):
     refused(client.post("/v1/sessions/cats/undo", json={"n": 5}), 400, "bad_input")
 
 
+def test_what_is_refused_leaves_no_branch(client):
+    """A branch is named to be moved, not a step; a call that is wrong or fails parts from nothing."""
+    first = call(client, "generate", {"prompt": "a red circle"})["step"]["id"]
+    call(client, "generate", {"prompt": "a blue star"})
+    refused(client.post("/v1/sessions/cats/undo", json={"branch": first}), 404, "not_found")
+    wrong = {"arguments": {"n": 0}, "at": first}
+    refused(client.post("/v1/sessions/cats/tools/generate", json=wrong), 400, "bad_input")
+    long = {"prompt": "a star " * 50_000, "session": "cats", "branch": first}
+    assert client.post("/v1/images/generations", json=long).status_code == 400
+    said = [{"role": "user", "content": "hello"}]
+    spoken = {"model": "fake", "messages": said, "session": "cats", "branch": first}
+    assert client.post("/v1/chat/completions", json=spoken).status_code == 200
+    assert list(client.get("/v1/sessions/cats").json()["branches"]) == ["main"]
+
+
+def test_a_body_that_is_no_json_is_told_where(client):
+    """The place of the fault, in words."""
+    answer = client.post("/v1/sessions", content=b'{"name": ', headers={"content-type": "application/json"})
+    assert "no JSON" in refused(answer, 400, "bad_input")["message"]
+    assert "character 9" in answer.json()["error"]["message"]
+
+
 def test_the_past_is_told(client):
     """The tree, the log with its filters, and a step have what was done, pictures by name and link."""
     call(client, "generate", {"prompt": "a red circle"})
@@ -241,6 +263,11 @@ def test_pictures_are_brought_in(client):
     form = client.post("/v1/sessions/cats/images", files={"image": ("../../x.exe", file)}).json()
     assert raw["step"]["tool"] == "add"
     assert raw["step"]["images"] == form["step"]["images"]
+    head = b'--x\r\ncontent-disposition: form-data; name="image"; filename="a"\r\n\r\n'
+    capitals = {"content-type": "Multipart/Form-Data; boundary=x"}
+    body = head + file + b"\r\n--x--\r\n"
+    again = client.post("/v1/sessions/cats/images", content=body, headers=capitals).json()
+    assert raw["step"]["images"] == again["step"]["images"]
     client.post("/v1/sessions/cats/branches", json={"name": "alt"})
     other = png(colored("blue", 16))
     on = client.post("/v1/sessions/cats/images", content=other, params={"at": "alt"}).json()
