@@ -99,6 +99,8 @@ def test_a_plugin_is_imported_when_it_is_needed(offering):
         (GOOD, "dot = stranger_tools:spot", "sightline", "the tool there is 'spot'"),
         (GOOD, "spot = stranger_tools:spot", "sightline>=7.1,<8", "wants sightline >=7.1,<8"),
         (GOOD, "spot = stranger_tools:spot", "sightline[server] (==2.*)", "wants sightline ==2"),
+        (GOOD, "spot = stranger_tools:spot", "Sightline ~= 2.1", "wants sightline ~= 2.1"),
+        (GOOD, "spot = stranger_tools:spot", "sightline~=0.0.9", "wants sightline ~=0.0.9"),
     ],
 )
 def test_a_broken_plugin_is_one_warning_that_names_its_distribution(offering, code, entry, requires, why):
@@ -114,7 +116,17 @@ def test_a_broken_plugin_is_one_warning_that_names_its_distribution(offering, co
 
 
 @pytest.mark.parametrize(
-    "requires", ["sightline", "sightline>=0.1,<1", "sightline==0.*", "other>=9", "sightline (!=3)"]
+    "requires",
+    [
+        "sightline",
+        "sightline>=0.1,<1",
+        "sightline==0.*",
+        "sightline ~= 0.1",
+        "other>=9",
+        "sightline-mosaic>=9",
+        "sightline (!=3)",
+        "sightline >= 9; python_version < '3'",
+    ],
 )
 def test_a_plugin_that_is_content_with_this_version_works(offering, requires):
     """Bounds that hold, and those of other packages, are no hindrance."""

@@ -17,7 +17,8 @@ ENTRY_POINTS = "sightline.tools"
 """The group; each entry is called as its tool is, and names a `Tool`."""
 
 _OURS = "sightline"
-_BOUND = re.compile(r"(>=|<=|==|!=|>|<)\s*(\d+(?:\.\d+)*)(\.\*)?")
+_NEEDS = re.compile(rf"{_OURS}(?![\w.-])(?:\[[^]]*\])?\s*\(?([^)]*)\)?", re.IGNORECASE)
+_BOUND = re.compile(r"(~=|>=|<=|==|!=|>|<)\s*(\d+(?:\.\d+)*)(\.\*)?")
 _COMPARED: dict[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -101,7 +102,7 @@ def _unmet(owner: Distribution | None) -> str:
         return ""
     for requirement in (owner.requires if owner else None) or ():
         name, _, marker = requirement.partition(";")
-        bounds = re.fullmatch(rf"{_OURS}(?:\[[^]]*\])?\s*\(?([^)]*)\)?\s*", name.strip())
+        bounds = _NEEDS.fullmatch(name.strip())
         if bounds and not marker and not all(_met(here, *found) for found in _BOUND.findall(bounds[1])):
             return bounds[1].strip()
     return ""
@@ -112,8 +113,10 @@ def _met(here: tuple[int, ...], sign: str, wanted: str, any_more: str) -> bool:
     if any_more:  # ==1.* compares as far as it goes
         return _COMPARED[sign](here[: len(there)], there)
     size = max(len(here), len(there))
-    padded = [(*release, *(0,) * (size - len(release))) for release in (here, there)]
-    return _COMPARED[sign](padded[0], padded[1])
+    here, whole = [(*release, *(0,) * (size - len(release))) for release in (here, there)]
+    if sign == "~=":  # ~=1.2 is >=1.2, ==1.*
+        return here >= whole and here[: len(there) - 1] == there[:-1]
+    return _COMPARED[sign](here, whole)
 
 
 def _release(text: str) -> tuple[int, ...]:
