@@ -29,6 +29,11 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _TABLE = """CREATE TABLE IF NOT EXISTS answers (
     tenant TEXT NOT NULL, key TEXT NOT NULL, request TEXT NOT NULL, run TEXT NOT NULL, started REAL NOT NULL,
     mark TEXT, body TEXT, PRIMARY KEY (tenant, key))"""
+_INDEXES = (
+    "CREATE INDEX IF NOT EXISTS by_age ON answers (started)",
+    "CREATE INDEX IF NOT EXISTS by_tenant ON answers (tenant, started)",
+)
+"""Each claim looks for what is too old or too much: without these it would read every answer."""
 
 
 class Mark(BaseModel):
@@ -113,11 +118,9 @@ class Ledger:
 
     def _prune(self, connection: sqlite3.Connection, tenant: str) -> None:
         connection.execute("DELETE FROM answers WHERE started < ?", (time.time() - KEPT,))
-        kept = "SELECT key FROM answers WHERE tenant = ? ORDER BY started DESC LIMIT ?"
-        count = "SELECT COUNT(*) FROM answers WHERE tenant = ?"
-        if connection.execute(count, (tenant,)).fetchone()[0] > MOST:
-            gone = f"DELETE FROM answers WHERE tenant = ? AND key NOT IN ({kept})"
-            connection.execute(gone, (tenant, tenant, MOST))
+        last = "SELECT started FROM answers WHERE tenant = ? ORDER BY started DESC LIMIT 1 OFFSET ?"
+        gone = f"DELETE FROM answers WHERE tenant = ? AND started <= ({last})"
+        connection.execute(gone, (tenant, tenant, MOST))
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -133,5 +136,6 @@ class Ledger:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(self._path, timeout=5.0, check_same_thread=False)
             self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute(_TABLE)
+            for statement in (_TABLE, *_INDEXES):
+                self._connection.execute(statement)
         return self._connection

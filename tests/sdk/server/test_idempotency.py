@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from sightline.errors import ConflictError, InputError
-from sightline.server import starting
+from sightline.server import idempotency, starting
 from sightline.server.idempotency import Entry, Ledger, Mark
 from sightline.session import Session
 from sightline_runtime.errors import EngineError
@@ -281,3 +281,18 @@ def test_a_ledger_keeps_one_answer_a_key(tmp_path):
     again = Ledger(Path(tmp_path / "answers.db"))
     assert again.claim("t", "k", "r", "x") == Entry("late", None, "answer")
     again.close()
+
+
+def test_a_ledger_lets_go_of_what_is_old_or_too_much(tmp_path, monkeypatch):
+    """The oldest keys of a tenant make room for new ones, another's stay; after a day all are gone."""
+    monkeypatch.setattr(idempotency, "MOST", 3)
+    ledger = Ledger(tmp_path / "answers.db")
+    ledger.claim("other", "k", "r", "first")
+    for number in range(5):
+        ledger.claim("t", f"k{number}", "r", "first")
+    assert ledger.claim("t", "k4", "r", "again").run == "first"
+    assert ledger.claim("t", "k0", "r", "again") is None
+    assert ledger.claim("other", "k", "r", "again").run == "first"
+    monkeypatch.setattr(idempotency, "KEPT", -1.0)
+    assert ledger.claim("other", "k", "r", "again") is None
+    ledger.close()
