@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from sightline.planner.driving import drive
     from sightline.reasoning.brains import Elsewhere, Own
     from sightline.reasoning.claims import Check
+    from sightline.reasoning.judges import ClipJudge
     from sightline.reasoning.outcome import Outcome
     from sightline.reasoning.planners import Rules, Written
     from sightline.reasoning.plans.estimate import Estimate
@@ -131,6 +132,7 @@ _PLACES = {
     "sightline.reasoning.strategies.refine": ("Refine",),
     "sightline.reasoning.strategies.self_consistency": ("SelfConsistency",),
     "sightline.reasoning.verify": ("Verdict",),
+    "sightline.reasoning.judges": ("ClipJudge",),
     "sightline.remote": ("AsyncRuntime", "connect"),
     "sightline.results": ("Answered", "Cache", "Drawn", "Edited", "Made", "Picture", "Result"),
     "sightline.session": ("Session",),
@@ -177,6 +179,7 @@ __all__ = [
     "Calling",
     "CancelledError",
     "Check",
+    "ClipJudge",
     "ConflictError",
     "CorruptStoreError",
     "DeadlineError",

@@ -11,6 +11,7 @@ on the shipped model: AUROC 0.991 both ways), so each check is one question.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -141,7 +142,8 @@ def verify(
     own = known.probability(_product(checked, kept, sure=True))
     if any(each.doubt for each in checked):
         own = min(own, 0.5)
-    second, trouble = _heard(judge, picture, text)
+    shown = text if before is None else _described(asked)
+    second, trouble = _heard(judge, picture, shown)
     probability = own if second is None else _agreed(own, second)
     return Verdict(
         claim=text,
@@ -201,10 +203,19 @@ def _made_by(picture: Picture, info: RuntimeInfo) -> bool:
 # --- the second judge ----------------------------------------------------------------------------
 
 
+def _described(checks: Sequence[Check]) -> str:
+    """What an edited picture shows, for a judge that knows no instructions; empty if that is not known."""
+    there = (re.fullmatch(r"is there (.+)\?", check.question) for check in checks if "yes" in check.expected)
+    grounds = [f"{check.expected[0]} background" for check in checks if check.kind == "background"]
+    return " and ".join([*(found[1] for found in there if found), *map(phrases.article, grounds)])
+
+
 def _heard(judge: Judge | None, picture: Picture, claim: str) -> tuple[float | None, tuple[str, ...]]:
     """What the second judge thinks, or the warning that it could not be heard."""
     if judge is None:
         return None, ()
+    if not claim:
+        return None, ("the second judge was not heard: what the edited picture shows is not known",)
     try:
         said = float(judge.probability(picture.numpy()[..., :3], claim))
     except CancelledError:
