@@ -258,4 +258,5 @@ def _took(made: object, need: Spent) -> Spent:
     if not isinstance(made, Result) or made.cache.status == "hit":
         return Spent(steps=need.steps)
     names = ("prompt_tokens", "completion_tokens", "image_tokens")
-    return Spent(steps=1, images=len(made.images), tokens=int(sum(made.usage.get(name, 0) for name in names)))
+    images = len(made.images) if need.images else 0  # a picture that is brought in is not made
+    return Spent(steps=1, images=images, tokens=int(sum(made.usage.get(name, 0) for name in names)))
