@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import cast
 
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 
 from sightline.results import Picture, Result
 from sightline.server.placing import executor_of
@@ -134,8 +135,14 @@ def tool_info(tool: Tool) -> ToolInfo:
         description=tool.description,
         uses_model=tool.uses_runtime,
         takes_seed=tool.seeded,
-        arguments=cast(dict[str, JsonValue], input_schema(tool.args_model)),
+        arguments=_schema(tool.args_model),
     )
+
+
+@lru_cache(maxsize=1024)
+def _schema(args: type[BaseModel]) -> dict[str, JsonValue]:
+    """The schema of a tool's arguments; making one takes longer than answering a request."""
+    return cast(dict[str, JsonValue], input_schema(args))
 
 
 def _head(head: tuple[str, str | None]) -> HeadInfo:
