@@ -94,6 +94,7 @@ def test_it_asks_in_the_chat_form(planner_at):
             "content": None,
             "tool_calls": [call("look", '{"at": "img1"}')],
         }
+        assert Said("").message == {"role": "assistant", "content": ""}
 
 
 def test_it_streams(planner_at):

@@ -39,8 +39,9 @@ class Said:
     @property
     def message(self) -> dict[str, object]:
         """The assistant's message to append to the dialogue."""
-        told: dict[str, object] = {"role": "assistant", "content": self.text or None}
+        told: dict[str, object] = {"role": "assistant", "content": self.text}
         if self.calls:
+            told["content"] = self.text or None  # as OpenAI writes it; without calls it must be a text
             told["tool_calls"] = [_call_data(call) for call in self.calls]
         return told
 

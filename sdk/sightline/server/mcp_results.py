@@ -27,7 +27,7 @@ def told(
     text = f"{outcome.text}\n({where})" if where else outcome.text
     links = list(_links(outcome.structured))[:_MOST_LINKS]
     shown = list(outcome.previews) if previews else []
-    data = {**place, **outcome.structured} if structured or outcome.fault else None
+    data = {**place, **outcome.structured} if structured else None
     while True:
         captions = "".join(f"\n[preview: {each.label}]" for each in shown)
         result = types.CallToolResult(
@@ -40,10 +40,10 @@ def told(
         shown.pop()  # the text names each, and its link leads to it
 
 
-def failed(error: SightlineError) -> types.CallToolResult:
+def failed(error: SightlineError, *, structured: bool = True) -> types.CallToolResult:
     """An error of the tree as the result of a call that could not be begun."""
     fault = Fault(error.code, error.message, error.hint, error.retryable)
-    return told(Outcome.failed(fault), {}, previews=False, structured=False)
+    return told(Outcome.failed(fault), {}, previews=False, structured=structured)
 
 
 def _picture(preview: Preview) -> types.ImageContent:

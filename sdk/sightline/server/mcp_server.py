@@ -78,16 +78,19 @@ class _Handlers:
         return types.ListToolsResult(tools=tools, ttl_ms=_KEPT, cache_scope="private")
 
     async def _call_tool(self, context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+        structured = True
         try:
             client = self._client_of(context)
+            structured = client.structured
             work = partial(self._tools.call, client, params.name, params.arguments or {})
             limit = client.patience or self._house.settings.call_timeout
             return await call(self._house.crew, work, context.session.report_progress, limit=limit)
         except SightlineError as error:
-            return failed(error)
+            return failed(error, structured=structured)
         except Exception as error:
             log.error("a tool call failed", exc_info=error)
-            return failed(EngineError("the call failed on the server", hint="try once more"))
+            broken = EngineError("the call failed on the server", hint="try once more")
+            return failed(broken, structured=structured)
 
     async def _list_resources(
         self, context: Context, params: types.PaginatedRequestParams | None

@@ -135,11 +135,12 @@ def test_parts_can_be_left_out(house):
 
     async def work(client):
         tools = await client.list_tools()
-        return tools, await client.call_tool("generate", {"prompt": "a red circle"})
+        wrong = [await client.call_tool("generate", args) for args in ({"n": 0}, {"session": 3})]
+        return tools, await client.call_tool("generate", {"prompt": "a red circle"}), wrong
 
-    tools, result = connected(house, work, previews=False, structured=False)
+    tools, result, wrong = connected(house, work, previews=False, structured=False)
     assert not any(tool.output_schema for tool in tools.tools)
-    assert result.structured_content is None
+    assert [each.structured_content for each in (result, *wrong)] == [None] * 3
     assert [block.type for block in result.content] == ["text", "resource_link"]
     assert "img1" in text_of(result)
 

@@ -5,6 +5,7 @@ import json
 
 import jsonschema
 import pytest
+from anyio.from_thread import start_blocking_portal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mcp import Client, MCPError
@@ -50,33 +51,45 @@ def house(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def connected(house):
-    """Runs `work(client)` with a client of its own, within twenty seconds."""
-    loop, server = asyncio.new_event_loop(), create_mcp(house, lambda _: Caller(LOCAL))
+    """Runs `work(client)` with one client for all, each within twenty seconds."""
+    server = create_mcp(house, lambda _: Caller(LOCAL))
 
-    async def main(work):
-        async with asyncio.timeout(20), Client(server, mode="legacy") as client:
+    async def within(work, client):
+        async with asyncio.timeout(20):
             return await work(client)
 
-    yield lambda work: loop.run_until_complete(main(work))
-    loop.close()
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(Client(server, mode="legacy")) as client,
+    ):
+        yield lambda work: portal.call(within, work, client)
+
+
+@pytest.fixture(scope="module")
+def published(connected):
+    """The schemas of results, by tool."""
+
+    async def work(client):
+        return {tool.name: tool.output_schema for tool in (await client.list_tools()).tools}
+
+    return connected(work)
 
 
 @settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(calls())
-def test_any_arguments_are_answered(house, connected, call):
+def test_any_arguments_are_answered(house, connected, published, call):
     """No call fails in the protocol, hangs, or spoils the session; results keep their form and size."""
     name, arguments = call
 
     async def work(client):
         result = await client.call_tool(name, arguments)
-        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-        return result, tools, await client.call_tool("pictures", {"session": "main"})
+        return result, await client.call_tool("pictures", {"session": "main"})
 
-    result, tools, again = connected(work)
+    result, again = connected(work)
     assert len(result.model_dump_json(by_alias=True)) <= LARGEST
     assert not again.is_error
     if not result.is_error:
-        jsonschema.validate(result.structured_content, tools[name].output_schema)
+        jsonschema.validate(result.structured_content, published[name])
         return
     told = result.structured_content["error"]
     assert told["code"] != "engine_failed", told
