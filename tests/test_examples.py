@@ -117,3 +117,10 @@ def test_typed_answers(embedded):
     look = load("typed_answers").main()
     assert look.stars in range(10)
     assert isinstance(look.ring, bool)
+
+
+def test_dialogue(embedded):
+    """What was drawn is asked about, changed, and looked at again."""
+    replies = load("dialogue").main()
+    assert [reply.text for reply in replies[:5]] == ["img1", "green", "img2", "black", "img1"]
+    assert all(reply.stopped == "done" for reply in replies)

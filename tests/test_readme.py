@@ -49,6 +49,18 @@ def test_the_example_prints_what_is_shown(tmp_path, monkeypatch, capsys, embedde
     assert "this session has no picture img99" in told
 
 
+def test_the_dialogue_runs(tmp_path, monkeypatch, capsys, embedded):
+    """What the section on dialogues does, on the shipped model."""
+    monkeypatch.chdir(tmp_path)
+    program = next(block for block in blocks("python") if "s.chat(" in block)
+    exec(compile(program, "README.md", "exec"), {"sl": sl})
+    told = capsys.readouterr().out.splitlines()
+    assert told[:2] == ["img1", "green"]
+    assert told[2] == "edit(instruction='make the background black', image='img1') → img2"
+    assert told[3].startswith("<Picture img1")
+    assert told[4:] == ["there is no picture img9; there are img1 and img2", "img3 done", "True"]
+
+
 def test_the_scores_are_those_of_the_shipped_model():
     """README and card give the numbers of the scores file, which is of the shipped weights."""
     told = json.loads((CARD / "scores.json").read_text())

@@ -88,7 +88,8 @@ class Dialogue:
         if not isinstance(args, dict):
             return
         heard = args.get("heard")
-        self.hear({str(each["call"]): str(each["text"]) for each in heard} if isinstance(heard, list) else {})
+        notes = [each for each in heard if isinstance(each, dict)] if isinstance(heard, list) else []
+        self.hear({str(note.get("call")): str(note.get("text")) for note in notes})
         message = str(args.get("meant") or args.get("message") or "")
         if message:
             shown = [_shown(past, pixels) for pixels in _digests(args.get("images"))]

@@ -15,9 +15,11 @@ _SURE, _MARGIN = 0.5, 0.25
 
 _NAME = re.compile(r"\bimg([0-9]{1,9})\b", re.IGNORECASE)
 _LAST = re.compile(r"\bthe (?:last|latest|newest|current) (?:image|picture|drawing)\b", re.IGNORECASE)
+_LOOK = "red|green|blue|yellow|orange|purple|pink|cyan|black|white|gray|brown|small|large"
+"""What a line may end with after a thing: "make the one with the ring black"."""
 _SHOWING = re.compile(
     r"\bthe (?:one|image|picture|drawing) (?:with|of|that has|that shows|showing) (?:(?:the|an?|some) )?"
-    r"(?P<thing>[a-z][a-z -]*?)(?=\s*(?:[?.!,]|$| again\b| and\b| to\b| on\b))",
+    rf"(?P<thing>[a-z][a-z -]*?)(?=\s*(?:[?.!,]|$| again\b| and\b| to\b| on\b| (?:{_LOOK})\s*$))",
     re.IGNORECASE,
 )
 

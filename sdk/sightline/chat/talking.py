@@ -23,6 +23,7 @@ from sightline.results import Answered, Cache, Picture, Result
 from sightline.streaming import Calling
 from sightline.toolset.budgets import Budget, Ledger, Spent
 from sightline.toolset.deadlines import within
+from sightline.toolset.outcomes import Fault
 from sightline.toolset.running import Approve, Terms
 from sightline.tree.context import Context
 from sightline.tree.execute import Executor
@@ -137,7 +138,7 @@ class Talk:
             step = None if outcome.result is None else outcome.result.step.id
             if outcome.result is not None:
                 self.results.append(outcome.result)
-            told = outcome.fault.message if outcome.fault else _short(outcome.result, outcome.text)
+            told = _wrong(outcome.fault) if outcome.fault else _short(outcome.result, outcome.text)
             self.made.append(CallMade(own.name, own.arguments, told, step, outcome.fault is None))
             if outcome.fault is not None and outcome.fault.code == "over_budget":
                 return self._reply(f"I stopped: {told}.", "budget", told)
@@ -182,7 +183,7 @@ class Talk:
         lacking = ledger.reserve(need)
         if lacking is not None:
             raise BudgetError(lacking, hint="give it more")
-        took, self._marked = Spent(steps=1), False
+        took, self._marked, self._streamed = Spent(steps=1), False, ""
         try:
             said = within(ledger.seconds_left(), lambda: self.executor.finish(call, self._spoke))
             took = Spent(steps=1, tokens=_tokens(said))
@@ -311,6 +312,11 @@ class Talk:
 
 def _shown(picture: Picture) -> Shown:
     return Shown(picture.ref, picture.alias or "")
+
+
+def _wrong(fault: Fault) -> str:
+    """Why a call was not done, and what to do."""
+    return f"{fault.message}: {fault.hint}" if fault.hint else fault.message
 
 
 def _short(result: Result | None, text: str) -> str:

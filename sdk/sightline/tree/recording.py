@@ -23,8 +23,8 @@ def workflow_of(executor: Executor, tip: str | None) -> Workflow:
 
     Pictures that were brought in are its inputs; what was given, and is no default, is a
     parameter; seeds that the session chose are chosen again for every item. InputError
-    for a branch that holds only pictures, or that read its dialogue or a picture which no
-    step made.
+    for a branch that holds only pictures, whose pictures were made with its dialogue in mind,
+    or that read one which no step made. What was said in a dialogue is left out.
     """
     recording = _Recording(executor)
     for node in program(executor, tip):
@@ -60,6 +60,8 @@ class _Recording:
     def take(self, node: Node) -> None:
         """Write one step down."""
         step = node.step
+        if step.context and not step.images():
+            return  # what was said: the calls that it led to are steps of their own
         if step.context:
             raise InputError(f"step {step.short} read its dialogue", hint="end the branch before it")
         name = self._names[node.id] = self._free(_INPUT if step.tool == "add" else step.tool)
