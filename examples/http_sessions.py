@@ -5,8 +5,10 @@ clients work on branches of their own; a picture is fetched by its digest.
 """
 
 import json
+import os
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,12 +24,16 @@ COMMAND = str(Path(sys.executable).with_name("sightline"))
 def server(folder: Path) -> Iterator[str]:
     """Start `sightline serve` on a free port of this machine; gives the address that it says."""
     command = [COMMAND, "serve", "--port", "0", "--data", str(folder)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    alone = {**os.environ, "HOME": str(folder)}  # whatever keys this machine's own server has
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=alone) as process:
+        watch = threading.Timer(120, process.kill)  # never wait for ever
+        watch.start()
         try:
             assert process.stderr is not None
             line = next((line for line in process.stderr if " at http://" in line), "")
             yield line.split(" at ")[-1].strip()
         finally:
+            watch.cancel()
             process.terminate()  # it ends what runs, then itself
             process.wait(30)
 
