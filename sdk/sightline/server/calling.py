@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from sightline.errors import InputError, NotFoundError
 from sightline.results import Picture
+from sightline.toolset.naming import MOST_PICTURES
 from sightline.tree.arguments import image_fields, region_fields
 from sightline.tree.execute import Call, Executor
 from sightline.tree.line import walk
@@ -30,6 +31,10 @@ def prepared(executor: Executor, tool: str, arguments: Mapping[str, object], see
         value = args.get(name)
         if value is not None:
             items = value if many and isinstance(value, list) else None
+            if items is not None and len(items) > MOST_PICTURES:
+                raise InputError(
+                    f"{name} has more than {MOST_PICTURES} pictures", hint="give fewer at a time"
+                )
             args[name] = (
                 _picture(executor, name, value)
                 if items is None

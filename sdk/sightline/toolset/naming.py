@@ -17,6 +17,8 @@ from sightline_tools.image import Image
 from sightline_tools.schemas import alternatives, is_picture
 
 LAST = "last"
+MOST_PICTURES = 256
+"""Pictures that one call may name; each is looked up."""
 _NAME = re.compile(r"img[1-9][0-9]{0,8}|sha256:[0-9a-f]{4,64}")
 _LINK = re.compile(r"sightline://[^/]*/images/([0-9a-f]{64})")
 _LISTED = 30

@@ -14,7 +14,7 @@ from sightline.errors import InputError, NotFoundError, SightlineError
 from sightline.results import Picture, Result
 from sightline.toolset.budgets import Spent
 from sightline.toolset.faults import RefusedError, at
-from sightline.toolset.naming import existing, filled, is_last, named, near, pictures_in
+from sightline.toolset.naming import MOST_PICTURES, existing, filled, is_last, named, near, pictures_in
 from sightline.toolset.outcomes import MOST_PROBLEMS, Fault, Problem
 from sightline.toolset.placing import computed, failed
 from sightline.toolset.telling import STEP
@@ -28,8 +28,6 @@ from sightline_tools.tool import Picture as OnePicture
 from sightline_tools.tool import Tool, images_in
 from sightline_tools.toolbox import Toolbox
 
-_MOST_PICTURES = 256
-"""Pictures that one call may name."""
 _ANSWER = 128
 """Tokens that a call may write if it does not say how many."""
 
@@ -82,7 +80,7 @@ def ready(executor: Executor, offer: Offer, args: Mapping[str, object]) -> Ready
 
 def names_known(executor: Executor, offer: Offer, args: Mapping[str, object]) -> bool:
     """Whether all pictures of a call can be told now, whatever other calls make."""
-    for _, name in islice(pictures_in(dict(args), offer.input_schema), _MOST_PICTURES):
+    for _, name in islice(pictures_in(dict(args), offer.input_schema), MOST_PICTURES):
         if not isinstance(name, str) or is_last(name):
             return False
         try:
@@ -95,7 +93,7 @@ def names_known(executor: Executor, offer: Offer, args: Mapping[str, object]) ->
 def pinned(executor: Executor, offer: Offer, args: Mapping[str, object]) -> object:
     """The arguments of a call that is done later: the picture that is `last` now by its digest."""
     found: dict[str, object] = {}
-    for place, name in islice(pictures_in(dict(args), offer.input_schema), _MOST_PICTURES):
+    for place, name in islice(pictures_in(dict(args), offer.input_schema), MOST_PICTURES):
         if is_last(name):
             with suppress(SightlineError):  # there is none yet
                 found[place] = f"sha256:{named(executor, name).ref.pixels}"
@@ -145,9 +143,9 @@ def _with_pictures(executor: Executor, offer: Offer, args: Mapping[str, object])
     """The arguments with pictures for their names."""
     found: dict[str, Picture] = {}
     wrong: dict[str, InputError] = {}
-    places = list(islice(pictures_in(dict(args), offer.input_schema), _MOST_PICTURES + 1))
-    if len(places) > _MOST_PICTURES:
-        message = f"{offer.name} was given more than {_MOST_PICTURES} pictures"
+    places = list(islice(pictures_in(dict(args), offer.input_schema), MOST_PICTURES + 1))
+    if len(places) > MOST_PICTURES:
+        message = f"{offer.name} was given more than {MOST_PICTURES} pictures"
         raise RefusedError(Fault("bad_input", message, "name fewer at a time"))
     for place, name in places:
         try:

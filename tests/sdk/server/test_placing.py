@@ -76,3 +76,15 @@ def test_a_wrong_request_leaves_no_branch(served):
     assert right["branch"] == f"at-{first[:8]}"
     with house.tenants.session(LOCAL, "cats") as session:
         assert sorted(session.branches) == [right["branch"], "main"]
+
+
+def test_a_call_names_a_modest_number_of_pictures(served):
+    """Each is looked up: a list of thousands is refused before the first."""
+    address, house = served
+    with httpx.Client(base_url=address, timeout=10) as client:
+        client.post("/v1/sessions", json={"name": "cats"})
+        client.post("/v1/sessions/cats/tools/generate", json={"arguments": {"prompt": "a star"}})
+        asked = {"arguments": {"images": ["img1"] * 18_000}}
+        refused = client.post("/v1/sessions/cats/tools/grid", json=asked)
+    assert refused.status_code == 400
+    assert "more than 256 pictures" in refused.json()["error"]["message"]
