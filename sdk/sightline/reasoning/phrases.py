@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 SIZES = ("small", "large")
-COLORS = (
-    *("red", "green", "blue", "yellow", "purple", "orange", "cyan", "pink", "white", "black", "gray", "brown"),
-    *("violet", "turquoise", "magenta", "beige", "gold", "silver"),
-)
+_COLOR_WORDS = """
+red green blue yellow purple orange cyan pink white black gray brown
+violet turquoise magenta beige gold silver"""
+COLORS = tuple(_COLOR_WORDS.split())
+"""Colours by name, those of the world of shapes first."""
 PLACES = (
     "at the top left",
     "at the top center",

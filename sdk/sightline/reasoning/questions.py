@@ -100,6 +100,8 @@ class Asked:
 def taken_apart(text: str) -> Asked:
     """The instructions and the question of a text."""
     whole = phrases.plain(text)
+    if not phrases.readable(whole):
+        return Asked((), whole)
     for read in (_conditional, _after, _instructed):
         found = read(whole)
         if found is not None:
@@ -110,6 +112,8 @@ def taken_apart(text: str) -> Asked:
 def plan_of(text: str) -> Plan | None:
     """A plan that answers a question about one picture; None if one look is all the rules see in it."""
     asked = taken_apart(text)
+    if not phrases.readable(asked.question):
+        return None
     steps: list[Node] = [Let(id="now", let=f"${PICTURE}")]
     for number, instruction in enumerate(asked.instructions):
         steps += _change(instruction, number)
