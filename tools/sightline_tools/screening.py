@@ -38,7 +38,7 @@ class ScreenCheck(ToolArgs):
 class DrawBestArgs(ToolArgs):
     """What to draw, how many candidates, and what each is asked."""
 
-    seeds_ignore: ClassVar[tuple[str, ...]] = ("n", "checks", "size")
+    seeds_ignore: ClassVar[tuple[str, ...]] = ("n", "size")
 
     prompt: str = Field(description="what the picture shows")
     checks: tuple[ScreenCheck, ...] = Field(description="what a candidate is asked; at least one question")

@@ -77,7 +77,7 @@ class Toolbox:
 
 def default_toolbox() -> Toolbox:
     """The product's own tools and the installed ones; of the same name, the product's."""
-    from sightline_tools import canvas, sketch, vision
+    from sightline_tools import canvas, screening, sketch, vision
 
-    own = (*vision.TOOLS, *canvas.TOOLS, *sketch.TOOLS)
+    own = (*vision.TOOLS, *canvas.TOOLS, *sketch.TOOLS, *screening.TOOLS)
     return Toolbox(*own, plugins=installed({tool.name for tool in own}))

@@ -105,12 +105,12 @@ class Desk:
 
     def generate(self, prompt: str, *, why: str = "", **options: object) -> Drawn:
         """Draw."""
-        return cast(Drawn, self._seeded("generate", {"prompt": prompt, **options}, why or f"draw: {prompt}"))
+        return cast(Drawn, self.seeded("generate", {"prompt": prompt, **options}, why or f"draw: {prompt}"))
 
     def edit(self, picture: Picture, instruction: str, *, why: str = "", **options: object) -> Edited:
         """Edit."""
         args = {"image": picture, "instruction": instruction, **options}
-        return cast(Edited, self._seeded("edit", args, why or f"edit: {instruction}"))
+        return cast(Edited, self.seeded("edit", args, why or f"edit: {instruction}"))
 
     def ask(self, picture: Picture, question: str, choices: Sequence[str] = (), *, why: str = "") -> Answered:
         """Ask about a picture; what a check asks is no thought of its own."""
@@ -202,7 +202,8 @@ class Desk:
 
     # --- books -------------------------------------------------------------------------------
 
-    def _seeded(self, tool: str, args: Mapping[str, object], why: str) -> Result:
+    def seeded(self, tool: str, args: Mapping[str, object], why: str) -> Result:
+        """Call a tool that draws, with the seeds of this try."""
         own = dict(args)
         seed = own.pop("seed", None)
         if seed is not None and not isinstance(seed, int):

@@ -93,7 +93,7 @@ _OUTPUTS: dict[str, type[_Form]] = {
 
 _OURS = frozenset(
     ["add", "understand", "generate", "edit", "crop", "resize", "annotate", "grid", "composite", "compare"]
-    + ["zoom", "isolate"]
+    + ["zoom", "isolate", "draw_best"]
 )
 """Tools whose recipes follow from what their steps hold; others may read what they do not record."""
 

@@ -21,7 +21,8 @@ STRATEGIES: Mapping[str, Strategy] = {
     "direct": Direct(),
     "best_of_4": BestOf(4),
     "best_of_4_all": BestOf(4, early=False),
-    "best_of_4_screened": BestOf(4, screen="draft"),
+    "best_of_4_drafts": BestOf(4, screen="draft"),
+    "best_of_4_features": BestOf(4, screen="features"),
     "refine": Refine(3),
 }
 

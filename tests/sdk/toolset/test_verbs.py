@@ -23,6 +23,7 @@ DONE = [
     ("compare", {"a": "img1", "b": "img1"}),
     ("zoom", {"image": "img1", "box": [0, 0, 0.5, 0.5]}),
     ("isolate", {"image": "img1", "box": [0, 0, 0.5, 0.5]}),
+    ("draw_best", {"prompt": "a star", "checks": [{"question": "is there a red star?"}]}),
     ("look", {"image": "img1"}),
     ("pictures", {}),
     ("history", {}),

@@ -8,7 +8,7 @@ import pytest
 import sightline as sl
 from sightline.errors import InputError
 from sightline.tree.form import _OURS, misfit
-from sightline_tools import canvas, sketch, vision
+from sightline_tools import canvas, screening, sketch, vision
 
 
 @pytest.fixture
@@ -64,7 +64,8 @@ FORGED = {
 
 def test_the_tools_whose_recipes_are_known_are_those_of_the_product():
     """And bringing a picture in."""
-    assert {"add", *(tool.name for tool in (*vision.TOOLS, *canvas.TOOLS, *sketch.TOOLS))} == _OURS
+    own = (*vision.TOOLS, *canvas.TOOLS, *sketch.TOOLS, *screening.TOOLS)
+    assert {"add", *(tool.name for tool in own)} == _OURS
 
 
 @pytest.mark.parametrize(("tool", "change"), FORGED.values(), ids=FORGED)
