@@ -236,7 +236,7 @@ def test_every_strategy_ends_within_its_budget(name, said, drawn, goal, script, 
 
 def test_candidates_are_screened_on_their_features(session):
     """Of four drawings one is painted; a model that cannot look at features gets drafts."""
-    found = session.solve("a red star", strategy=BestOf(4, screen="features"))
+    found = session.solve("a red star", strategy=sl.BestOf(4, screen="features"))
     assert found.verdict.passed
     assert session.runtime.calls.count("decode_features") == 1
     assert [session.show(step).step.tool for step in found.steps][0] == "draw_best"
