@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup, TaskStatus
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.context import ServerRequestContext
@@ -30,8 +31,8 @@ from sightline.server.mcp_tools import Client
 
 _IDLE = 600.0
 """Seconds after which the transport session of an older client is forgotten; it then begins another."""
-_MOST = 256
-"""Transport sessions of older clients at a time."""
+_MOST = 64
+"""Transport sessions of older clients at a time, for each key."""
 _LOOK = 0.2
 """Seconds between two looks whether the server is closing."""
 _MESSAGE = 2**20
@@ -46,32 +47,45 @@ class Door:
     """
 
     def __init__(self, house: House) -> None:
-        self._house = house
-        self._manager: StreamableHTTPSessionManager | None = None
+        self._house, self._server = house, create_mcp(house, self._client)
+        self._tasks: TaskGroup | None = None
+        self._lock = anyio.Lock()
+        self._managers: dict[str, StreamableHTTPSessionManager] = {}
 
     @asynccontextmanager
     async def running(self, _: object = None) -> AsyncIterator[None]:
         """Take requests as long as the block lasts; for the lifespan of an application."""
-        limit = min(_MESSAGE, self._house.settings.max_body)
-        self._manager = StreamableHTTPSessionManager(
-            create_mcp(self._house, self._client),
-            session_idle_timeout=_IDLE,
-            max_sessions=_MOST,
-            max_request_body_size=limit,
-        )
-        async with self._manager.run():
+        async with anyio.create_task_group() as self._tasks:
             yield
-        self._manager = None
+            self._tasks.cancel_scope.cancel()
+        self._tasks = None
+        self._managers.clear()
+
+    async def _manager(self, owner: str, tasks: TaskGroup) -> StreamableHTTPSessionManager:
+        """The transport sessions of a key, which leave no others' without room."""
+        async with self._lock:
+            if owner not in self._managers:
+                manager = StreamableHTTPSessionManager(
+                    self._server,
+                    session_idle_timeout=_IDLE,
+                    max_sessions=_MOST,
+                    max_request_body_size=min(_MESSAGE, self._house.settings.max_body),
+                )
+                await tasks.start(_keep, manager)
+                self._managers[owner] = manager
+            return self._managers[owner]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; ForbiddenError or UnauthorizedError where the caller may not."""
         connection = HTTPConnection(scope)
         caller = _caller(connection)
-        if self._manager is None:
+        if self._tasks is None:
             raise BusyError("the server is not ready", hint="come again")
         # a transport session of an older client belongs to the key that began it
-        token = AccessToken(token="", client_id=f"{caller.tenant}/{caller.key}", scopes=[])
-        serve = partial(self._manager.handle_request, {**scope, "user": AuthenticatedUser(token)}, receive)
+        owner = f"{caller.tenant}/{caller.key}"
+        token = AccessToken(token="", client_id=owner, scopes=[])
+        manager = await self._manager(owner, self._tasks)
+        serve = partial(manager.handle_request, {**scope, "user": AuthenticatedUser(token)}, receive)
         await (self._until_closing(serve, send) if scope["method"] == "GET" else serve(send))
 
     def _client(self, context: ServerRequestContext[Any, Any]) -> Client:
@@ -106,6 +120,13 @@ class Door:
         while self._house.crew.open:
             await anyio.sleep(_LOOK)
         stream.cancel()
+
+
+async def _keep(manager: StreamableHTTPSessionManager, *, task_status: TaskStatus[None]) -> None:
+    """Keep transport sessions until the server ends."""
+    async with manager.run():
+        task_status.started()
+        await anyio.sleep_forever()
 
 
 def _wants(wanted: QueryParams, part: str) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from sightline.server import mcp_http
 from sightline.server.house import House
 from sightline.server.keys import ApiKey, Keys, digest_of
 from sightline.server.serving import running
@@ -203,6 +204,14 @@ def test_a_transport_session_belongs_to_its_key(locked):
     session = begun.headers["mcp-session-id"]
     assert post(address, key="bert", session=session).status_code == 404
     assert post(address, key="anna", session=session).status_code == 200
+
+
+def test_no_key_takes_the_room_of_another(locked, monkeypatch):
+    """Transport sessions that a client begins and never ends are counted for his key alone."""
+    address, _ = locked
+    monkeypatch.setattr(mcp_http, "_MOST", 3)
+    assert [post(address, key="anna", method="initialize").status_code for _ in range(4)] == [200] * 3 + [503]
+    assert post(address, key="bert", method="initialize").status_code == 200
 
 
 def test_foreign_pages_and_names_are_refused(served):

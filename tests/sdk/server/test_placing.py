@@ -80,7 +80,7 @@ def test_a_wrong_request_leaves_no_branch(served):
 
 def test_a_call_names_a_modest_number_of_pictures(served):
     """Each is looked up: a list of thousands is refused before the first."""
-    address, house = served
+    address, _ = served
     with httpx.Client(base_url=address, timeout=10) as client:
         client.post("/v1/sessions", json={"name": "cats"})
         client.post("/v1/sessions/cats/tools/generate", json={"arguments": {"prompt": "a star"}})
