@@ -36,7 +36,7 @@ class Tenants:
     ) -> None:
         self._data, self._runtime, self._toolbox, self._most = data, runtime, toolbox, most_open
         self._open: OrderedDict[tuple[str, str], _Held] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of the table alone: no store is opened or closed under it
 
     @contextmanager
     def session(
@@ -46,12 +46,22 @@ class Tenants:
 
         `seed` is that of a new session. Calls go on top of a branch wherever it stands by then.
         """
-        held = self._borrow(tenant, name, create, seed)
+        key = checked(tenant, "tenant"), checked(name, "session")
+        with self._lock:
+            held = self._open.setdefault(key, _Held())
+            held.users += 1
+            self._open.move_to_end(key)
         try:
+            with held.door:  # whoever comes while it is opened waits for this one alone
+                if held.session is None:
+                    held.session = self._opened(*key, create, seed)
+            self._shrink()
             yield held.session
         finally:
             with self._lock:
                 held.users -= 1
+                if not held.users and held.session is None and self._open.get(key) is held:
+                    del self._open[key]  # it could not be opened
             self._shrink()
 
     def names(self, tenant: str) -> list[str]:
@@ -76,25 +86,14 @@ class Tenants:
             held = list(self._open.values())
             self._open.clear()
         for each in held:
-            each.session.close()
+            each.close()
 
-    def _borrow(self, tenant: str, name: str, create: bool, seed: int | None) -> _Held:
-        folder = self._folder(checked(tenant, "tenant"))
-        with self._lock:
-            held = self._open.get((tenant, checked(name, "session")))
-            if held is None:
-                if not create and name not in self.names(tenant):
-                    raise NotFoundError(f"there is no session {name!r}", hint="create it first")
-                folder.parent.mkdir(parents=True, exist_ok=True)
-                held = _Held(self._opened(folder, name, seed))
-                self._open[tenant, name] = held
-            held.users += 1
-            self._open.move_to_end((tenant, name))
-        self._shrink()
-        return held
-
-    def _opened(self, folder: Path, name: str, seed: int | None) -> Session:
+    def _opened(self, tenant: str, name: str, create: bool, seed: int | None) -> Session:
         """A session in which no text that a client sends is the path of a file."""
+        if not create and name not in self.names(tenant):
+            raise NotFoundError(f"there is no session {name!r}", hint="create it first")
+        folder = self._folder(tenant)
+        folder.parent.mkdir(parents=True, exist_ok=True)
         session = Session(
             name, store=folder, runtime=self._runtime, toolbox=self._toolbox, seed=seed, files=False
         )
@@ -113,14 +112,21 @@ class Tenants:
             for key in idle[: max(0, len(self._open) - self._most)]:
                 closing.append(self._open.pop(key))
         for held in closing:
-            held.session.close()
+            held.close()
 
 
 class _Held:
-    """An open session and how many calls use it."""
+    """A session, once it is open, and how many calls use it or wait for it; one opens it, at the door."""
 
-    def __init__(self, session: Session) -> None:
-        self.session, self.users = session, 0
+    def __init__(self) -> None:
+        self.session: Session | None = None
+        self.users, self.door = 0, threading.Lock()
+
+    def close(self) -> None:
+        """Close the session, if it was opened."""
+        with self.door:
+            if self.session is not None:
+                self.session.close()
 
 
 def checked(name: str, what: str) -> str:
