@@ -46,19 +46,22 @@ class Dialogue:
 
     def shown(self, picture: Picture) -> Dialogue:
         """The dialogue with a picture that the user shows."""
-        turn = Turn("user", (ImageSlot(len(self.pictures)),))
+        turn = Turn("user", (ImageSlot(len(self.pictures)),), names=(picture.alias or "",))
         return Dialogue((*self.turns, turn), (*self.pictures, picture))
 
     def last(self, most: int) -> Dialogue:
-        """The same with its last pictures alone, for a model that looks at no more."""
+        """The same with its last pictures alone, for a model that looks at no more; all have names still."""
         first = max(0, len(self.pictures) - most)
-        turns = [replace(turn, content=tuple(_moved(turn.content, first))) for turn in self.turns]
-        return Dialogue(tuple(turns), self.pictures[first:])
+        return Dialogue(tuple(_from(turn, first) for turn in self.turns), self.pictures[first:])
 
 
-def _moved(content: Sequence[str | ImageSlot], first: int) -> list[str | ImageSlot]:
-    moved = (ImageSlot(part.index - first) if isinstance(part, ImageSlot) else part for part in content)
-    return [part for part in moved if not (isinstance(part, ImageSlot) and part.index < 0)]
+def _from(turn: Turn, first: int) -> Turn:
+    """A turn that shows pictures from a number on; the names of those that it shows come first."""
+    slots = [part for part in turn.content if isinstance(part, ImageSlot)]
+    hidden = sum(slot.index < first for slot in slots)
+    moved = [ImageSlot(part.index - first) if isinstance(part, ImageSlot) else part for part in turn.content]
+    kept = [part for part in moved if not (isinstance(part, ImageSlot) and part.index < 0)]
+    return replace(turn, content=tuple(kept), names=(*turn.names[hidden:], *turn.names[:hidden]))
 
 
 class Brain(Protocol):
@@ -145,7 +148,8 @@ class Elsewhere:
 def _message(turn: Turn) -> dict[str, object]:
     if turn.role == "tool":
         return {"role": "tool", "tool_call_id": turn.answers, "content": turn.text}
-    message: dict[str, object] = {"role": turn.role, "content": turn.text or None}
+    named = f" ({', '.join(turn.names)})" if turn.names else ""
+    message: dict[str, object] = {"role": turn.role, "content": turn.text + named or None}
     if turn.calls:
         message["tool_calls"] = [
             {

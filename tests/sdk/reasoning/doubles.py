@@ -1,8 +1,10 @@
 """Doubles for chains of reasoning: a model of any behaviour, and a text model that plays a script."""
 
 import json
+from dataclasses import replace
 
 from sightline.planner.chat_form import Said, Wanted
+from sightline_runtime.automaton import Automaton
 from sightline_runtime.protocol import Job, TextDelta, TextResult, Usage
 from sightline_runtime.testing import FakeRuntime
 from sightline_runtime.world.render import paint
@@ -55,3 +57,27 @@ class Speaker:
             calls = tuple(Wanted(f"c{i}", name, json.dumps(args)) for i, (name, args) in enumerate(line))
             return Said("", calls, "tool_calls", 5, 2)
         return Said(line if isinstance(line, str) else json.dumps(line), (), "stop", 5, 2)
+
+
+class Held(FakeRuntime):
+    """A runtime of a released family that keeps to patterns: plays a script, and notes what it was asked."""
+
+    def __init__(self, *script):
+        super().__init__()
+        self.script, self.requests = list(script), []
+
+    @property
+    def info(self):
+        """The rule-based runtime's, of another family."""
+        return replace(super().info, family="blip3o")
+
+    def generate_text(self, request):
+        """The next line of the script where a form is asked for, else the truth."""
+        if request.choices or not request.pattern:
+            return super().generate_text(request)
+        self.requests.append(request)
+        line = self.script.pop(0)
+        assert Automaton(request.pattern).matches(line), (line, request.pattern[:400])
+        job = Job()
+        job.finish(TextResult(line, 0.5))
+        return job

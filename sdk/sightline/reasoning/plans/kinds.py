@@ -11,8 +11,8 @@ from sightline.reasoning.plans.nodes import REFERENCE
 from sightline_tools.tool import Tool
 from sightline_tools.vision import Answer
 
-Type = Literal["picture", "pictures", "answer", "text", "number", "flag", "data", "unclear"]
-"""What a reference gives; "unclear" where it depends on how the plan runs."""
+Type = Literal["picture", "pictures", "answer", "text", "number", "flag", "data", "mixed", "unclear"]
+"""What a reference gives; "mixed" where it depends on the run, "unclear" after a fault told already."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def joined(a: Known | None, b: Known | None) -> Known | None:
         one = a or b
         return None if one is None else replace(one, sure=False)
     fields = tuple(field for field in a.fields if field in b.fields)
-    bare = a.bare if a.bare == b.bare else "unclear"
+    bare = a.bare if a.bare == b.bare else "mixed"
     return Known(bare, fields, min(a.pictures, b.pictures), a.sure and b.sure)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from sightline.errors import InputError
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     import yaml
 
 _LARGEST = 1_000_000
+_DEEPEST = 100
+_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 def parsed(text: str) -> object:
@@ -23,13 +26,27 @@ def parsed(text: str) -> object:
 
     if len(text) > _LARGEST:
         raise InputError(f"the plan has {len(text):,} characters", hint=f"at most {_LARGEST:,}")
+    if _depth(text) > _DEEPEST:
+        raise InputError("the plan is nested too deeply", hint="close what you opened")
     try:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
             raise InputError("the plan has YAML aliases", hint="write each part out")
         return yaml.load(text, _loader())
     except (yaml.YAMLError, RecursionError) as error:
-        first = str(error).splitlines()[0]
-        raise InputError(f"the plan is neither JSON nor YAML: {first}", hint="see Plan") from error
+        raise InputError(f"the plan is neither JSON nor YAML: {_place(error)}", hint="see Plan") from error
+
+
+def _depth(text: str) -> int:
+    """How deep brackets are opened, wherever they stand: a reader's time grows with its third power."""
+    return max(accumulate(_STEPS.get(char, 0) for char in text), default=0)
+
+
+def _place(error: Exception) -> str:
+    """What a reader of YAML says, and where."""
+    problem, mark = getattr(error, "problem", None), getattr(error, "problem_mark", None)
+    if not problem or mark is None:
+        return str(error).partition("\n")[0]
+    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}"
 
 
 def written(data: object) -> str:

@@ -63,9 +63,8 @@ class _Chain:
     def __init__(self, goal: Goal, desk: Desk, offered: Mapping[str, offers.Offer]) -> None:
         self.goal, self.desk, self.offered = goal, desk, offered
         slots = tuple(ImageSlot(index) for index in range(len(goal.pictures)))
-        named = ", ".join(picture.alias or "" for picture in goal.pictures)
-        text = f"{goal.text} ({named})" if named and len(goal.pictures) > 1 else goal.text
-        self.dialogue = Dialogue((Turn("user", (*slots, text)),), goal.pictures)
+        names = tuple(picture.alias or "" for picture in goal.pictures)
+        self.dialogue = Dialogue((Turn("user", (*slots, goal.text), names=names),), goal.pictures)
         self._made: set[str] = set()
         self._calls = 0
         self._said: Answered | None = None
