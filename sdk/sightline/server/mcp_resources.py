@@ -7,13 +7,12 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.parse import unquote
 
 import mcp_types as types
 
 from sightline.errors import NotFoundError, TooLargeError
+from sightline.report import report_page
 from sightline.server.placing import executor_of
 from sightline.server.tenants import Tenants
 from sightline.session import Session
@@ -28,6 +27,8 @@ LARGEST = 16 * 2**20
 """Bytes of a resource; what is larger is told how to get it smaller."""
 _NODES = 200
 """Steps that a session's JSON shows: the newest."""
+_REPORTED = 500
+"""Steps of a session whose report is written: it holds every picture, which takes its time."""
 _LINES = 2000
 """Lines of a tree that are shown: the newest."""
 _DAY = 24 * 3600 * 1000
@@ -155,8 +156,13 @@ def _tree_text(session: Session, _: str) -> str:
 
 def _report(session: Session, _: str) -> str:
     """A session's report: one page that needs nothing else."""
-    with TemporaryDirectory(prefix="sightline-") as folder:
-        return session.report(Path(folder) / "report.html").read_text(encoding="utf-8")
+    steps = executor_of(session).store.database.count_steps()
+    if steps > _REPORTED:
+        raise TooLargeError(
+            f"the session has {steps} steps, a report here shows at most {_REPORTED}",
+            hint="read its tree or its state",
+        )
+    return report_page(executor_of(session))
 
 
 def _picture(session: Session, name: str) -> bytes:

@@ -134,17 +134,22 @@ def test_what_is_not_there_is_an_error_with_a_code(house, mode, uri):
 
 
 def test_what_is_too_large_says_what_to_do(house, monkeypatch):
-    """A resource beyond the limit is not sent."""
+    """A resource beyond the limit is not sent; a report that would be long is not even written."""
     monkeypatch.setattr(mcp_resources, "LARGEST", 100)
+    monkeypatch.setattr(mcp_resources, "_REPORTED", 1)
 
     async def work(client):
-        with pytest.raises(MCPError) as raised:
-            await client.read_resource("sightline://cats/images/img1")
-        return raised.value
+        hints = []
+        for path in ("images/img1", "report"):
+            with pytest.raises(MCPError) as raised:
+                await client.read_resource(f"sightline://cats/{path}")
+            assert raised.value.data["code"] == "too_large"
+            hints.append(raised.value.data["hint"])
+        return hints
 
-    error = connected(house, work)
-    assert error.data["code"] == "too_large"
-    assert "resize" in error.data["hint"]
+    image, report = connected(house, work)
+    assert "resize" in image
+    assert "tree" in report
 
 
 def test_many_sessions_come_in_pages(fake, tmp_path, monkeypatch):
