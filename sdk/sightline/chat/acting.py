@@ -21,10 +21,13 @@ from sightline.tree.context import Context, Watch
 from sightline.tree.execute import Call, Executor
 from sightline.tree.line import walk
 from sightline_tools.image import Image
+from sightline_tools.schemas import alternatives
 from sightline_tools.tool import Field, Picture, Tool, ToolArgs, ToolContext, tool
 from sightline_tools.toolbox import Toolbox
 
 _DRAWS = ("generate", "edit")
+_BRIEF = 100
+"""Letters of the schema of an argument that may be left out, and is told all the same."""
 _NOTHING_BEFORE = Fault("not_found", "there is no picture before this one", "show one by its name")
 _UNDO = "Go back to the picture before the last one; from then on it is the last one."
 
@@ -53,8 +56,31 @@ def offered(toolbox: Toolbox, names: Sequence[str] | None) -> dict[str, Offered]
 
 
 def told(found: Mapping[str, Offered]) -> tuple[Offer, ...]:
-    """The same as a dialect tells it to a model."""
-    return tuple(Offer(each.name, each.description, each.input_schema) for each in found.values())
+    """The same as a dialect tells it to a model: in few words, as a prompt has to hold all of them."""
+    return tuple(Offer(each.name, each.description, _brief(each.input_schema)) for each in found.values())
+
+
+def _brief(schema: Mapping[str, object]) -> dict[str, object]:
+    """A schema of arguments without defaults, nulls, and what may be left out and takes long to describe."""
+    properties, required = schema.get("properties"), schema.get("required")
+    wanted = required if isinstance(required, list) else []
+    told = (
+        {name: _plain(each) for name, each in properties.items()} if isinstance(properties, Mapping) else {}
+    )
+    kept = {name: each for name, each in told.items() if name in wanted or len(str(each)) <= _BRIEF}
+    rest = {name: each for name, each in schema.items() if name not in ("properties", "description")}
+    return {**rest, "properties": kept}
+
+
+def _plain(schema: object) -> object:
+    """The schema of an argument that is given: not its default, and not null."""
+    if not isinstance(schema, Mapping):
+        return schema
+    rest = {name: each for name, each in schema.items() if name not in ("default", "anyOf")}
+    options = [each for each in alternatives(schema) if each.get("type") != "null"]
+    if "anyOf" not in schema:
+        return rest
+    return {**options[0], **rest} if len(options) == 1 else {**rest, "anyOf": options}
 
 
 @lru_cache(maxsize=1)

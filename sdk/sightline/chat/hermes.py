@@ -88,11 +88,13 @@ class Hermes:
 
     def pattern(self, turns: Sequence[Turn], tools: Sequence[Offer], *, call: bool = False) -> str:
         """A call that names pictures of the dialogue; words before it, or alone, unless a call is wanted."""
-        if not tools:
-            return ""
-        names = [name for turn in turns for name in turn.names if turn.role == "user"]
-        one = call_pattern(map(_Described, tools), (*dict.fromkeys(names), *(["last"] if names else [])))
-        return one if call else f"(?:{_WORDS}|(?:{_WORDS})?(?:{one}))"
+        names = tuple(dict.fromkeys(name for turn in turns for name in turn.names if turn.role == "user"))
+        pictures = (*names, "last") if names else ()
+        callable_now = [each for each in map(_Described, tools) if _is_callable(each, pictures)]
+        if call:
+            return call_pattern(callable_now, pictures)
+        one = f"|(?:{_WORDS})?(?:{call_pattern(callable_now, pictures)})" if callable_now else ""
+        return f"(?:{_WORDS}{one})" if tools else ""
 
     def reply(self, text: str, tools: Sequence[Offer], turns: Sequence[Turn] = ()) -> Written:
         """Calls of offered tools, and all else as text."""
@@ -103,6 +105,14 @@ class Hermes:
                 calls.append(call)
                 rest, at = rest + text[at : found.start()], found.end()
         return Written((rest + text[at:]).strip(), tuple(calls))
+
+
+def _is_callable(tool: _Described, pictures: tuple[str, ...]) -> bool:
+    """Whether a call of a tool can be forced: its pictures are there, its arguments can be a pattern."""
+    try:
+        return bool(call_pattern([tool], pictures))
+    except InputError:
+        return False
 
 
 def _unmarked(turn: Turn) -> None:

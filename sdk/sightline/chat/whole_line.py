@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sightline.chat.acts import Act, act_of
 from sightline_runtime.protocol import Message
 
-_LEAD = re.compile(r"^(?:(?:please|ok|okay|and then|then|and now|now|no|just) ,? ?)+|(?: please| now)+$")
+_LEAD = re.compile(r"^(?:(?:please|ok|okay|and then|then|and now|now|no|just|and) ,? ?)+|(?: please| now)+$")
 _COLOR = r"(?:red|green|blue|yellow|orange|purple|pink|cyan|black|white|gray|brown)"
 _ASKED_AGAIN = re.compile(r"(?:and |what about |how about )*now|how many(?: are there)? now")
 _ABOUT = re.compile(r"(?:and what about|what about|how about|and) (?:(?P<word>the|an?) )?(?P<thing>.+)")
@@ -23,7 +23,7 @@ _SAME = re.compile(
 )
 _INSTEAD = re.compile(rf"(?:better )?(?P<value>{_COLOR})(?: instead)?")
 _PRONOUN = re.compile(
-    r"\b(?:one of them|all of them|them all|that one|the other one|the other|it|them|both|one)\b"
+    r"\b(?:one of them|all of them|them all|that one|the other one|the other|it|that|them|both|one)\b"
 )
 _ACTS_ON = re.compile(
     r"^(?:make|change|turn|paint|remove|take|move|put|replace|delete|what|which|where|how big|is) "
