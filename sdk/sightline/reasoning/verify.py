@@ -75,9 +75,10 @@ class Verdict:
     """What a claim came to.
 
     `passed` is None where it cannot be told. `probability` is calibrated if `calibrated`
-    says so; `score` is the plain product of P(yes) over the checks. `second` is what the
-    second judge thinks, `kept` P(nothing else changed) if there was a picture before.
-    `own` says that the model judged a picture that it made itself.
+    says so, else that of the weakest check; `score` is the plain product of P(yes) over the
+    checks, for ranking. `second` is what the second judge thinks, `kept` P(nothing else
+    changed) if there was a picture before. `own` says that the model judged a picture
+    that it made itself.
     """
 
     claim: str
@@ -138,8 +139,8 @@ def verify(
     if not asked:
         raise InputError("there is nothing to check", hint="give a claim or at least one check")
     checked = tuple(_made(ask, picture, check) for check in asked)
-    kept = None if before is None else _kept(ask, before, picture, text, known.exact)
-    own = known.probability(_product(checked, kept, sure=True))
+    same = () if before is None else _kept(ask, before, picture, text, known.exact)
+    own = _believed([*(each.p_yes for each in checked if not each.doubt), *same], known)
     if any(each.doubt for each in checked):
         own = min(own, 0.5)
     shown = text if before is None else _described(asked)
@@ -149,11 +150,11 @@ def verify(
         claim=text,
         passed=known.passed(probability),
         probability=probability,
-        score=_product(checked, kept, sure=False),
+        score=math.prod([*(each.p_yes for each in checked), *same]),
         checks=checked,
         judge=info.model if judge is None or second is None else f"{info.model} and {judge.name}",
         calibrated=known.measured,
-        kept=kept,
+        kept=None if before is None else math.prod(same),
         second=second,
         warnings=(*_warnings(checked, known), *trouble),
         own=_made_by(picture, info),
@@ -180,10 +181,13 @@ def _made(ask: Ask, picture: Picture, check: Check) -> Checked:
     return Checked(check, p_yes, said.text, said.step.id, doubt)
 
 
-def _product(checked: Sequence[Checked], kept: float | None, *, sure: bool) -> float:
-    """The product of P(yes); with `sure` over the checks without a doubt."""
-    parts = [each.p_yes for each in checked if not (sure and each.doubt)]
-    return math.prod(parts) * (1.0 if kept is None else kept)
+def _believed(parts: Sequence[float], known: Calibration) -> float:
+    """The probability of a claim from those of its parts that are in no doubt.
+
+    A measured curve reads their product. Without one the weakest counts alone: the product
+    of many opinions that are all in favour would read as a doubt.
+    """
+    return known.probability(math.prod(parts) if known.measured else min(parts, default=1.0))
 
 
 def _warnings(checked: Sequence[Checked], known: Calibration) -> tuple[str, ...]:
@@ -239,21 +243,20 @@ def _agreed(own: float, second: float) -> float:
 # --- what must not change ------------------------------------------------------------------------
 
 
-def _kept(ask: Ask, before: Picture, after: Picture, instruction: str, shapes: bool) -> float:
-    """P(all that an instruction does not name is as before): by questions, and by pixels.
+def _kept(ask: Ask, before: Picture, after: Picture, instruction: str, shapes: bool) -> tuple[float, ...]:
+    """P(what an instruction does not name is as before): background, pixels, places and number.
 
-    On 280 painted edits of which half did something else too, AUROC is 0.63 without it;
-    background, count and redrawn pixels bring 0.82, and the places that differ 0.95.
+    On 280 painted edits of which half did something else too, AUROC is 0.63 without them
+    and 0.82 with all but the places, which tell of three quarters of those and wrongly of none.
     """
-    kept, reach = 1.0, instructions.reach(instruction)
+    kept, reach = [], instructions.reach(instruction)
     if not instructions.touches_background(instruction):
-        kept *= _same(ask, before, after, claims.background("white"), 0)
-        kept *= _undisturbed(before, after)
+        kept += [_same(ask, before, after, claims.background("white"), 0), _undisturbed(before, after)]
         if shapes and reach.places is not None and len(changed_places(before, after)) > reach.places:
-            kept *= _ELSEWHERE
+            kept.append(_ELSEWHERE)
     if reach.count is not None:
-        kept *= _same(ask, before, after, claims.total(7), reach.count)
-    return kept
+        kept.append(_same(ask, before, after, claims.total(7), reach.count))
+    return tuple(kept)
 
 
 def _same(ask: Ask, before: Picture, after: Picture, check: Check, change: int) -> float:
