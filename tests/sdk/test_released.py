@@ -10,6 +10,13 @@ from safetensors.torch import load_file, save_file
 from tests.tiny import release as tiny
 
 import sightline as sl
+from sightline.chat.acting import offered, told
+from sightline.chat.hermes import Hermes
+from sightline.chat.turns import Turn
+from sightline_runtime.protocol import Message, TextRequest
+from sightline_tools.toolbox import default_toolbox
+
+TOLD = told(offered(default_toolbox(), ["show", "undo"]))
 
 
 @pytest.fixture(scope="module")
@@ -254,4 +261,18 @@ def test_pictures_of_any_shape_can_be_shown(folder):
         for picture in pictures:
             assert s.understand(picture, "what is it ?", max_tokens=1).text is not None
             assert s.edit(picture, "paint it red", steps=1).image.size == (16, 16)
+    runtime.close()
+
+
+def test_a_dialogue_calls_only_what_there_is(folder):
+    """Whatever random weights would write, a call is of an offered tool, about a picture that is there."""
+    runtime = sl.load(folder)
+    with sl.Session(runtime=runtime, seed=3) as s:
+        s.add(Image.new("RGB", (16, 16)))
+        reply = s.chat("look", tools=["show", "undo"], max_calls=2, max_tokens=64)
+        assert reply.text or reply.calls
+    pattern = Hermes().pattern([Turn("user", ("hi",), names=("img1",))], TOLD, call=True)
+    request = TextRequest((Message("user", ("look",)),), pattern=pattern, max_tokens=128)
+    (call,) = Hermes().reply(runtime.generate_text(request).result().text, TOLD).calls
+    assert call.arguments.get("image", "last") in ("img1", "last")
     runtime.close()

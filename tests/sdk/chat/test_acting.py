@@ -3,16 +3,13 @@
 import json
 
 import pytest
-from tests.tiny import release as tiny
 
-import sightline as sl
 from sightline.chat.acting import offered, told
 from sightline.chat.compact import Compact
 from sightline.chat.hermes import Hermes
 from sightline.chat.turns import ToolCall, Turn
 from sightline.errors import InputError
 from sightline_runtime.automaton import Automaton
-from sightline_runtime.protocol import Message, TextRequest
 from sightline_tools.toolbox import default_toolbox
 
 BOX = default_toolbox()
@@ -53,16 +50,3 @@ def test_the_small_model_writes_only_acts_of_offered_tools():
     assert not known.matches("show ( picture one )")  # the turn shows nothing: it only has names
     assert all(each.matches("edit ( make the star red )") for each in (known, one_line))
     assert not any(each.matches("generate ( a star )") for each in (known, one_line))
-
-
-def test_random_weights_write_a_valid_call(tmp_path):
-    """Whatever a released model would say, what is decoded is a call of the toolset."""
-    tiny.write(tmp_path / "tiny")
-    runtime = sl.load(tmp_path / "tiny")
-    tools, dialect = told(offered(BOX, ["undo", "show"])), Hermes()
-    pattern = dialect.pattern([SHOWN], tools, call=True)
-    request = TextRequest((Message("user", ("draw a star",)),), pattern=pattern, max_tokens=128)
-    said = runtime.generate_text(request).result().text
-    (call,) = dialect.reply(said, tools).calls
-    assert call.arguments.get("image", "last") in ("img1", "img2", "last")
-    runtime.close()
