@@ -16,6 +16,8 @@ from sightline_runtime.patterns import Chars, Either, Node, Ranges, Repeat, pars
 DEAD = 0
 """The state from which no match is possible."""
 MAX_STATES = 50_000
+MAX_WORK = 1_500_000
+"""Steps of making states, some microseconds each: whoever sends a pattern gets seconds of a machine."""
 _MAX_TERMS = 500
 """Ways to read the same bytes that are followed at a time."""
 _NEVER = 1 << 60
@@ -75,9 +77,10 @@ class _Loop(_Term):
 
 
 class _Terms:
-    """Makes terms, each once, and tells what may follow each first byte of one."""
+    """Makes terms, each once, and tells what may follow each first byte of one; counts its work."""
 
     def __init__(self) -> None:
+        self.work = 0
         self._made: dict[tuple[object, ...], _Term] = {}
         self._chars: dict[Ranges, _Term] = {}
         self.nothing = _Term(0, 0)
@@ -127,6 +130,7 @@ class _Terms:
         while isinstance(first, _Pair):
             heads.append(first.first)
             first = first.then
+        self.spend(len(heads))
         for head in [first, *reversed(heads)]:
             then = self._made.setdefault(("pair", head, then), _Pair(head, then))
         return then
@@ -149,8 +153,18 @@ class _Terms:
     def firsts(self, term: _Term) -> tuple[tuple[int, _Term], ...]:
         """First bytes, as sets of bits, and the term that each leaves; sets may overlap."""
         if term.firsts is None:
-            term.firsts = tuple(dict.fromkeys(self._derived(term)))
+            term.firsts = tuple(dict.fromkeys(map(self._counted, self._derived(term))))
         return term.firsts
+
+    def spend(self, steps: int) -> None:
+        """Count some steps of work; InputError if they are too many."""
+        self.work += steps
+        if self.work > MAX_WORK:
+            raise _too_many()
+
+    def _counted(self, first: tuple[int, _Term]) -> tuple[int, _Term]:
+        self.spend(1)
+        return first
 
     def _derived(self, term: _Term) -> Iterator[tuple[int, _Term]]:
         while isinstance(term, _Pair):
@@ -168,6 +182,10 @@ class _Terms:
             after = self.loop(term.part, max(term.low - 1, 0), None if term.high is None else term.high - 1)
             for mask, rest in self.firsts(term.part):
                 yield mask, self.pair(rest, after)
+
+
+def _too_many() -> InputError:
+    return InputError("the pattern can be read in too many ways", hint="make its repeats shorter or plainer")
 
 
 def _bits(low: int, high: int) -> int:
@@ -199,8 +217,8 @@ class Automaton:
     """The states of a pattern, numbered as they are met; `start` is the first, `DEAD` the lost one.
 
     `widest` is the most bytes that can be missing to a match, wherever one stands.
-    Not for several threads at a time. InputError where a pattern needs too many states,
-    or may be read in too many ways at once.
+    Not for several threads at a time. InputError where a pattern needs too many states or
+    too much work, or may be read in too many ways at once.
     """
 
     def __init__(self, pattern: str | Node) -> None:
@@ -216,6 +234,11 @@ class Automaton:
 
     def __len__(self) -> int:
         return len(self._states)
+
+    @property
+    def worn(self) -> bool:
+        """Whether so much was read in so many ways that it is time to begin anew."""
+        return len(self) > MAX_STATES // 2 or self._terms.work > MAX_WORK // 2
 
     def accepts(self, state: int) -> bool:
         """Whether what was read is a match."""
@@ -258,9 +281,8 @@ class Automaton:
         found = self._numbers.get(terms)
         if found is None:
             if len(self._states) >= MAX_STATES or len(terms) > _MAX_TERMS:
-                raise InputError(
-                    "the pattern can be read in too many ways", hint="make its repeats shorter or plainer"
-                )
+                raise _too_many()
+            self._terms.spend(len(terms))
             found = self._numbers[terms] = len(self._states)
             self._states.append(terms)
             self._rows.append(None)
@@ -269,10 +291,15 @@ class Automaton:
 
     def _derive(self, terms: frozenset[_Term]) -> tuple[int, ...]:
         """Cut the bytes into sets that lead to the same state."""
-        blocks: list[tuple[int, tuple[_Term, ...]]] = [(_bits(0, 255), ())]
-        for mask, rest in {first for term in terms for first in self._terms.firsts(term)}:
-            inside = [(block & mask, (*found, rest)) for block, found in blocks if block & mask]
-            blocks = [(block & ~mask, found) for block, found in blocks if block & ~mask] + inside
+        blocks: list[tuple[int, list[_Term]]] = [(_bits(0, 255), [])]
+        for mask, rest in self._firsts(terms):
+            self._terms.spend(len(blocks))
+            for place, (block, found) in enumerate(tuple(blocks)):
+                if block & mask:
+                    if block & ~mask:
+                        blocks[place] = block & mask, found
+                        blocks.append((block & ~mask, found.copy()))
+                    found.append(rest)
         row = [DEAD] * 256
         for block, found in blocks:
             state = self._number(frozenset(found))
@@ -281,3 +308,11 @@ class Automaton:
                 row[lowest.bit_length() - 1] = state
                 block ^= lowest
         return tuple(row)
+
+    def _firsts(self, terms: frozenset[_Term]) -> set[tuple[int, _Term]]:
+        firsts = set[tuple[int, _Term]]()
+        for term in terms:
+            told = self._terms.firsts(term)
+            self._terms.spend(len(told))
+            firsts.update(told)
+        return firsts

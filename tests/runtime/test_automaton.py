@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sightline_runtime.automaton import DEAD, Automaton
+from sightline_runtime.automaton import DEAD, MAX_WORK, Automaton
 from sightline_runtime.errors import InputError
 from sightline_runtime.patterns import parse, render
 
@@ -81,3 +81,44 @@ def test_too_many_ways_at_once_are_refused():
     automaton = Automaton("(?:a{1,60}){1,60}b")
     with pytest.raises(InputError, match="too many ways"):
         automaton.matches("a" * 900)
+
+
+LETTERS = [chr(0x100 + number) for number in range(12_000)]
+COSTLY = {
+    "a set of states for each text": "(?:a|b)*a(?:a|b){200}",
+    "long chains after each other": "(?:"
+    + "".join(f"[{letter}a]?" for letter in LETTERS[:450])
+    + "){1,1000}",
+    "chains that may be left out": "".join(f"[{letter}a]?" for letter in LETTERS),
+    "the same beginning for all": "|".join(map(re.escape, map(chr, range(1, 127))))
+    + "".join(f"|[^é]{letter}" for letter in LETTERS),
+}
+"""Short to read and, followed as far as they go, minutes of work: each was."""
+
+
+def follow(automaton):
+    """Go to every state, one after the other."""
+    for state in range(MAX_WORK):
+        automaton.row(state)
+
+
+@pytest.mark.parametrize("pattern", COSTLY.values(), ids=COSTLY.keys())
+def test_no_pattern_takes_more_than_its_work(monkeypatch, pattern):
+    """Whatever it is, following it ends in an InputError after a bounded number of steps."""
+    most = MAX_WORK // 10
+    monkeypatch.setattr("sightline_runtime.automaton.MAX_WORK", most)
+    automaton = Automaton(pattern)
+    with pytest.raises(InputError, match="too many ways"):
+        follow(automaton)
+    assert automaton._terms.work < most + len(pattern)
+
+
+def test_an_automaton_that_worked_much_says_that_it_is_worn():
+    """Then a new one is due, long before this one must refuse to go on."""
+    automaton = Automaton("(?:a|b)*a(?:a|b){200}")
+    assert not automaton.worn
+    state = 0
+    while not automaton.worn:
+        automaton.row(state)
+        state += 1
+    assert automaton._terms.work < 0.9 * MAX_WORK

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from sightline_runtime.automaton import DEAD, MAX_STATES, Automaton
+from sightline_runtime.automaton import DEAD, Automaton
 from sightline_runtime.engine.matching import LARGE, Matcher, Matchers
 from sightline_runtime.errors import InputError
 from sightline_runtime.patterns import Either, literal, parse, render
@@ -130,11 +130,6 @@ class Grammar:
     def start(self) -> int:
         """The state before the first token."""
         return self.automaton.start
-
-    @property
-    def worn(self) -> bool:
-        """Whether so many states were met that it is time to begin anew."""
-        return len(self.automaton) > MAX_STATES // 2
 
     def check(self, limit: int) -> None:
         """Refuse a pattern that no answer of at most `limit` tokens matches."""
@@ -334,9 +329,12 @@ class Grammars:
         if not pattern:
             return None
         with self._lock:
-            grammar = self._grammar(pattern)
+            grammar, vocabulary, matchers = self._kept.get(pattern), self._vocabulary, self._matchers
+        if grammar is None or grammar.automaton.worn:
+            grammar = Grammar(pattern, vocabulary)  # meanwhile nobody waits for the lock
+        self._keep(pattern, grammar)
         grammar.check(limit)
-        return Guide(grammar, self._matchers.matcher(grammar.plain) if self._matchers else None)
+        return Guide(grammar, matchers.matcher(grammar.plain) if matchers else None)
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
@@ -348,10 +346,9 @@ class Grammars:
         worth = vocabulary.spells and len(vocabulary.tokens) >= LARGE and Matchers.installed()
         return Matchers(vocabulary.tokens, int(vocabulary.ends[0])) if worth else None
 
-    def _grammar(self, pattern: str) -> Grammar:
-        if pattern not in self._kept or self._kept[pattern].worn:
-            self._kept[pattern] = Grammar(pattern, self._vocabulary)
-        self._kept.move_to_end(pattern)
-        while len(self._kept) > _KEPT_GRAMMARS:
-            self._kept.popitem(last=False)
-        return self._kept[pattern]
+    def _keep(self, pattern: str, grammar: Grammar) -> None:
+        with self._lock:
+            self._kept[pattern] = grammar
+            self._kept.move_to_end(pattern)
+            while len(self._kept) > _KEPT_GRAMMARS:
+                self._kept.popitem(last=False)

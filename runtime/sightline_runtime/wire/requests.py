@@ -12,6 +12,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sightline_runtime.errors import InputError
+from sightline_runtime.patterns import MAX_LENGTH
 from sightline_runtime.protocol import (
     DecodeRequest,
     EmbedRequest,
@@ -64,7 +65,7 @@ class TextForm(Form):
     images: Arrays = ()
     features: Arrays = ()
     choices: Annotated[tuple[str, ...], Field(max_length=_MANY)] = ()
-    pattern: str = ""
+    pattern: Annotated[str, Field(max_length=MAX_LENGTH)] = ""
     max_tokens: int = 64
     temperature: float = 0.0
     seed: int = 0

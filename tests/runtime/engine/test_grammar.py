@@ -230,6 +230,17 @@ def test_llguidance_allows_the_same_tokens(pattern):
             state = grammar.automaton.read(state, BPE.tokens[token])
 
 
+def test_a_costly_pattern_leaves_the_model_usable(embedded):
+    """Thousands of states are not followed to their end: an error comes, then the next answer."""
+    letters = [chr(0x100 + number) for number in range(450)]
+    costly = "(?:" + "".join(f"[{letter}a]?" for letter in letters) + "){1,1000}"
+    ask = (Message("user", ("a star",)),)
+    for pattern in (costly, "(?:.*a.{0,100}){3}"):
+        with pytest.raises(InputError, match="too many ways"):
+            embedded.generate_text(TextRequest(ask, pattern=pattern))
+    assert embedded.generate_text(TextRequest(ask, pattern="red|blue")).result(timeout=60).text
+
+
 def test_a_long_answer_streams_and_can_be_cancelled(embedded):
     """The model's words come one by one; after a cancel no more of them."""
     request = TextRequest((Message("user", ("a star",)),), pattern="(?:red ){200,300}red", max_tokens=301)

@@ -8,6 +8,7 @@ import re
 import time
 import zlib
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import numpy as np
@@ -20,6 +21,7 @@ from sightline.errors import InputError
 from sightline_runtime import embedded
 from sightline_runtime.models.prompts import said
 from sightline_runtime.models.words import SPECIAL, UNK, Words
+from sightline_runtime.patterns import MAX_LENGTH
 from sightline_runtime.protocol import Message
 from sightline_tools.image import encode_png
 
@@ -310,6 +312,20 @@ def test_work_that_never_ends_is_not_taken(client):
         assert code(answer)[1] in ("bad_input", "too_large"), answer.text[:200]
     wanted = {"arguments": {"image": "img1", "width": 10**6, "height": 10**6}}
     assert code(client.post("/v1/sessions/cats/tools/resize", json=wanted))[0] in (400, 413)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "told"),
+    [("a" * (MAX_LENGTH + 1), 400), ("(?:(?:a{900}){900}){900}", 200), ("(?:a|b)*a(?:a|b){400}", 200)],
+    ids=["long", "large", "many states"],
+)
+def test_no_pattern_of_an_answer_holds_the_server(client, pattern, told):
+    """Too long a one is refused as it comes, one of too many ways is the job's error or costs nothing."""
+    form = {"stage": "text", "messages": [{"role": "user", "content": ["hello"]}], "pattern": pattern}
+    fingerprint = client.get("/v1/runtime").json()["fingerprint"]
+    answer = client.put(f"/v1/runtime/jobs/{uuid4()}", json={"fingerprint": fingerprint, "request": form})
+    assert answer.status_code == told, answer.text[:200]
+    assert len(answer.content) < 10_000
 
 
 def test_a_picture_is_never_sent_as_a_page(client):
