@@ -31,6 +31,8 @@ from sightline_tools.locality import locality
 Ask = Callable[[Picture, str, Sequence[str]], Answered]
 """Asks a question about a picture with choices, as a step of a session."""
 
+_LONGEST_DOUBT = 300
+"""Characters of a doubt that are shown: a claim may be as long as it likes."""
 _KEPT_SHARE = 0.12
 """An edit that changes more of the picture than that, unasked, has redrawn it."""
 _ELSEWHERE = 0.02
@@ -175,7 +177,7 @@ def _made(ask: Ask, picture: Picture, check: Check) -> Checked:
         p_yes = min(1.0, sum(said.probabilities.get(choice, 0.0) for choice in check.expected))
     else:  # what an open answer leaves is at most what the right one has
         p_yes = said.confidence if said.text.strip() in check.expected else 1 - said.confidence
-    doubt = "; ".join(said.warnings)
+    doubt = "; ".join(said.warnings)[:_LONGEST_DOUBT]
     if not doubt and check.kind == "question" and phrases.denies(check.question):
         doubt = "rules cannot read what it denies"
     return Checked(check, p_yes, said.text, said.step.id, doubt)
