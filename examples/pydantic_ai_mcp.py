@@ -33,7 +33,7 @@ def chatbot(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
 async def main(folder: Path) -> str:
     """Let the agent draw, edit and check."""
     server = StdioTransport(COMMAND, ["mcp", "--data", str(folder / "sessions")])
-    agent = Agent(FunctionModel(chatbot), toolsets=[MCPToolset(server)])
+    agent = Agent(FunctionModel(chatbot), toolsets=[MCPToolset(server, init_timeout=60)])
     async with agent:
         return (await agent.run("Draw a red circle, make it green, and check.")).output
 
