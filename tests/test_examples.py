@@ -124,3 +124,22 @@ def test_dialogue(embedded):
     replies = load("dialogue").main()
     assert [reply.text for reply in replies[:5]] == ["img1", "green", "img2", "black", "img1"]
     assert all(reply.stopped == "done" for reply in replies)
+
+
+def test_reasoning_chain(embedded):
+    """One look is wrong; the chain takes the star away, looks again, and is right."""
+    looked, chain = load("reasoning_chain").main()
+    assert looked.answer == "no"
+    assert (chain.answer, chain.stopped) == ("yes", "done")
+    assert len(chain.evidence) == 1
+    assert len(chain.steps) == 6
+
+
+def test_run_plan(embedded, capsys):
+    """The plan of the file runs, and is known when it is priced again."""
+    made, before, after = load("run_plan").main()
+    assert (made.answer, made.stopped) == ("yes", "done")
+    assert made.image.width > made.image.height
+    assert made.spent.steps == before.worst.steps == 5
+    assert len(after.memoised) == 5
+    assert "there is no tool 'grid'" in capsys.readouterr().out

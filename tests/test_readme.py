@@ -61,6 +61,19 @@ def test_the_dialogue_runs(tmp_path, monkeypatch, capsys, embedded):
     assert told[4:] == ["there is no picture img9; there are img1 and img2", "img3 done", "True"]
 
 
+def test_it_reasons_as_it_says(capsys, embedded):
+    """The chain is right where one look is not; plans, strategies and explanations are as it says."""
+    program = next(block for block in blocks("python") if "s.describe_change(" in block)
+    exec(compile(program, "README.md", "exec"), {"sl": sl})
+    told = capsys.readouterr().out.splitlines()
+    assert told[:3] == ["True", "no", "would there be more blue than red objects if the stars were removed ?"]
+    assert sum(line.startswith("  ") for line in told) >= 7
+    assert any(line.startswith("  → yes") for line in told)
+    assert any(line.endswith(" BestOf") for line in told)
+    assert "[] 0.0" in told
+    assert "yes" in told
+
+
 def test_the_scores_are_those_of_the_shipped_model():
     """README and card give the numbers of the scores file, which is of the shipped weights."""
     told = json.loads((CARD / "scores.json").read_text())

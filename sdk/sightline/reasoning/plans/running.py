@@ -88,7 +88,7 @@ class _Run:
         if seed is not None and not isinstance(seed, int):
             raise InputError(f"seed is {seed!r}", hint="give a whole number")
         made = self.desk.call(node.tool, args, seed)
-        self.desk.think(node.why or _told(node.tool, args, made), made)
+        self.desk.think(_told(node, args, made), made)
         self.names[node.id] = made
         if isinstance(made, Answered):
             self.confidence = min(self.confidence, made.confidence)
@@ -203,7 +203,7 @@ def _text(value: object) -> str:
     return f"{told:g}" if isinstance(told, float) else str(getattr(value, "text", told))
 
 
-def _told(tool: str, args: Mapping[str, object], made: Result) -> str:
-    said = next((str(value) for value in args.values() if isinstance(value, str)), "")
+def _told(node: Action, args: Mapping[str, object], made: Result) -> str:
+    said = next((f": {value}" for value in args.values() if isinstance(value, str)), "")
     answer = f" → {made.text}" if isinstance(made, Answered) else ""
-    return f"{tool}: {said}{answer}" if said else tool
+    return (node.why or node.tool + said) + answer
