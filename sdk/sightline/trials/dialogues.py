@@ -78,24 +78,23 @@ class _Dialogue:
     def run(self) -> int:
         """How many turns were right before the first wrong one."""
         for place in range(TURNS):
-            looked_at, before = list(self._talk.trail), len(self._talk.turns)
+            before = len(self._talk.turns)
             while len(self._talk.turns) == before:
                 dialogue.go_on(self._world, self._talk)
-            if not self._turn(self._talk.turns[-1], looked_at):
+            if not self._turn(self._talk.turns[-1]):
                 return place
         return TURNS
 
-    def _turn(self, turn: Turn, looked_at: list[int]) -> bool:
+    def _turn(self, turn: Turn) -> bool:
         given = [paint(self._talk.shots[len(self._pictures)].scene)] if turn.given else []
         reply = self._session.chat(turn.line, given)
         if given:
             self._pictures.append(self._session.show(self._added(reply)).image)
-            looked_at = [*looked_at, len(self._pictures) - 1]
         tool = turn.call.split()[0]
         parts = {"tool": [call.name for call in reply.calls] == [tool] and reply.calls[0].ok}
         if parts["tool"]:
             parts["picture"] = self._right_picture(turn, reply, tool)
-            parts["result"] = parts["picture"] and self._right_result(turn, reply, tool, looked_at)
+            parts["result"] = parts["picture"] and self._right_result(turn, reply, tool)
         for name, good in parts.items():
             self._counts.parts.add(name, good)
         right = all(parts.values())
@@ -131,7 +130,7 @@ class _Dialogue:
         trail = self._talk.trail
         return trail[-1 - made]
 
-    def _right_result(self, turn: Turn, reply: Reply, tool: str, looked_at: list[int]) -> bool:
+    def _right_result(self, turn: Turn, reply: Reply, tool: str) -> bool:
         if tool == "understand":
             return reply.text == turn.result
         if tool in ("undo", "show"):
