@@ -271,13 +271,27 @@ def eval_reasoning(
     n: Annotated[int, typer.Option(help="goals, claims or questions of each kind")] = 40,
     part: Annotated[list[str] | None, typer.Option(help="one part alone; repeat for more")] = None,
     model: Model = local.DEFAULT_MODEL,
+    calibrate: Annotated[
+        Path | None, typer.Option(help="measure the verifier alone, and note its calibration in this file")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score how a session reasons: verified drawing, verdicts, questions of several steps, tool calls."""
+    """Score how a session reasons: verified drawing, verdicts, questions of several steps, dialogues, calls.
+
+    With --calibrate the curve is fitted on a seed and measured on the next one.
+    """
+    from sightline.reasoning.calibration import record
     from sightline.trials import suite
+    from sightline.trials.verification import calibrated
 
     if n < 1:
         raise InputError(f"n is {n}", hint="use at least 1 of each kind")
+    if calibrate is not None:
+        with progress() as step:
+            found = calibrated(local.load(model), seed, n, step)
+        record(found, calibrate)
+        say(as_json, found.model_dump(mode="json"), found.model_dump_json(indent=1))
+        return
     with progress() as step:
         scores = suite.reasoning(local.load(model), seed, n, step, part or ())
     say(as_json, scores, json.dumps(scores, indent=1))
