@@ -113,7 +113,7 @@ class Reasoning(Verbs):
         return estimate(read, executor.runtime.info, pace, executor, given)
 
     def why(self, answer: Answered, *, parts: int = 6) -> Attribution:
-        """Find what an answer depends on: each of parts×parts of its picture is covered and asked again.
+        """Find what an answer depends on: overlapping parts of its picture are covered and asked again.
 
         Records nothing. InputError for what is no answer about a picture.
         """
