@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from sightline_runtime.errors import InputError
 from sightline_runtime.evaluation.scores import ask, draw, features
+from sightline_runtime.protocol import DecodeRequest
 from sightline_runtime.world import judge
 from sightline_runtime.world.render import paint
 from sightline_runtime.world.scenes import Scene, Thing
@@ -93,3 +95,11 @@ def test_it_names_words_that_it_does_not_know(embedded):
     made = features(embedded, "a shiny red star", 1)
     assert "shiny" in made.warnings[0]
     assert np.isfinite(made.features[0]).all()
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float16, np.int32])
+def test_features_of_another_type_are_refused(embedded, kind):
+    """Before they share a batch with anybody's."""
+    wrong = np.zeros(embedded.info.feature_shape, kind)
+    with pytest.raises(InputError, match="of type"):
+        embedded.decode_features(DecodeRequest((wrong,), (1,))).result()

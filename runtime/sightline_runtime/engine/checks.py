@@ -59,7 +59,9 @@ def _features(features: Features, shape: tuple[int, int] | None) -> None:
             f"features have the shape {features.shape}, the model's are {shape}",
             hint="use features with the model that made them",
         )
-    if not (np.issubdtype(features.dtype, np.floating) and np.isfinite(features).all()):
+    if features.dtype != np.float32:  # one of another type would spoil the batch for all who share it
+        raise InputError(f"features are of type {features.dtype}", hint="features are float32")
+    if not np.isfinite(features).all():
         raise InputError("features hold something else than finite numbers", hint="give them as they came")
 
 

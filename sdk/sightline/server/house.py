@@ -9,6 +9,7 @@ from typing import cast
 from starlette.requests import HTTPConnection
 
 from sightline.errors import StoreError
+from sightline.server.bounded import Bounded
 from sightline.server.idempotency import Ledger
 from sightline.server.keys import Keys
 from sightline.server.measured import Measured
@@ -38,7 +39,7 @@ class House:
         self.settings = settings or Settings()
         self.crew = Crew(self.settings)
         self.metrics = Metrics(running=lambda: self.crew.running, waiting=lambda: self.crew.waiting)
-        self.runtime: Runtime = Measured(runtime, self.metrics.staged)
+        self.runtime: Runtime = Measured(Bounded(runtime, self.settings.max_drawn), self.metrics.staged)
         self.keys = Keys() if keys is None else keys
         self.toolbox = default_toolbox() if toolbox is None else toolbox
         self._scratch = None if self.settings.data else TemporaryDirectory(prefix="sightline-")

@@ -9,7 +9,8 @@ class Settings:
     """What a server allows; sizes in bytes, times in seconds.
 
     `data` is the folder of the tenants' stores, None one that goes with the server. A request may
-    have `max_body` bytes, a single picture `max_upload` bytes and `max_pixels` pixels.
+    have `max_body` bytes, a single picture `max_upload` bytes and `max_pixels` pixels, and
+    a call may draw `max_drawn` pixels in all.
     Headers must be there after `header_timeout`, each next piece of a body after
     `body_timeout`, and a call must end within `call_timeout`. At most `max_running` calls
     run at a time and `max_waiting` more may wait; others are told to come again. More than
@@ -23,6 +24,7 @@ class Settings:
     max_body: int = 32 * 2**20
     max_upload: int = 20 * 2**20
     max_pixels: int = 16_000_000
+    max_drawn: int = 64 * 2**20
     max_headers: int = 32 * 2**10
     header_timeout: float = 10.0
     body_timeout: float = 20.0

@@ -180,7 +180,7 @@ def full(serve):
     ):
         opened.post("/v1/sessions", json={"name": "cats", "seed": 7})
         first = begin(opened)
-        assert eventually(lambda: house.runtime._runtime.calls)
+        assert eventually(lambda: runtime.calls)
         yield opened, house
         opened.delete(f"/v1/runs/{first['id']}")
 

@@ -127,6 +127,12 @@ def test_the_tools_are_told(client):
     assert (tools["generate"]["takes_seed"], tools["crop"]["takes_seed"]) == (True, False)
 
 
+def test_only_so_much_is_drawn_at_a_time(client):
+    """All pictures of a call together are limited, whichever door it came through."""
+    asked = {"arguments": {"prompt": "a red circle", "n": 64, "size": [4096, 4096]}}
+    refused(client.post("/v1/sessions/cats/tools/generate", json=asked), 413, "too_large")
+
+
 def test_a_seed_is_for_what_draws(client):
     """A seed, as a number or as digits, gives the same picture; a tool that draws nothing takes none."""
     one = call(client, "generate", {"prompt": "a star"}, seed=2**62 + 1)["step"]
