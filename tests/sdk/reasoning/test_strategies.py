@@ -239,4 +239,4 @@ def test_candidates_are_screened_on_their_features(session):
     found = session.solve("a red star", strategy=sl.BestOf(4, screen="features"))
     assert found.verdict.passed
     assert session.runtime.calls.count("decode_features") == 1
-    assert [session.show(step).step.tool for step in found.steps][0] == "draw_best"
+    assert session.show(found.steps[0]).step.tool == "draw_best"
