@@ -87,6 +87,10 @@ async def on_invalid(request: Request, error: Exception) -> Response:
     if first["type"] == "json_invalid":
         fault, place = first["ctx"]["error"], first["loc"][-1]
         return response_of(InputError(f"the body is no JSON: {fault}, at character {place}", hint=_FORM))
+    if first["loc"] == ("body",) and "json" not in request.headers.get("content-type", "json"):
+        return response_of(
+            InputError("the body is not sent as JSON", hint="send content-type: application/json")
+        )
     where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
     wrong = InputError(f"{where}: {first['msg']}", hint=_FORM)
     return JSONResponse(body_of(wrong, param=where), 400, headers_of(wrong))

@@ -30,6 +30,7 @@ from sightline.session import Session
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
 
+_ONE = Steps.model_validate({})
 _MADE: dict[int | str, dict[str, object]] = {
     200: {"model": SessionInfo, "description": "it was there already"}
 }
@@ -116,13 +117,13 @@ async def check_out(request: Request, caller: SessionCaller, name: SessionName, 
 
 
 @router.post("/{name}/undo", summary="Move a branch back", responses=refusals(404, 409))
-async def undo(request: Request, caller: SessionCaller, name: SessionName, steps: Steps) -> RefInfo:
+async def undo(request: Request, caller: SessionCaller, name: SessionName, steps: Steps = _ONE) -> RefInfo:
     """Move a branch back; nothing is deleted. With `expect` a repeated request moves it only once."""
     return await on_session(request, caller, name, lambda session: _moved(session, steps, back=True))
 
 
 @router.post("/{name}/redo", summary="Take back an undo", responses=refusals(404, 409))
-async def redo(request: Request, caller: SessionCaller, name: SessionName, steps: Steps) -> RefInfo:
+async def redo(request: Request, caller: SessionCaller, name: SessionName, steps: Steps = _ONE) -> RefInfo:
     """Move a branch forward again to where it was before an undo."""
     return await on_session(request, caller, name, lambda session: _moved(session, steps, back=False))
 

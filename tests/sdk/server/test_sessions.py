@@ -199,7 +199,7 @@ def test_branches_move_and_come_back(client):
     first = call(client, "generate", {"prompt": "a red circle"})["step"]["id"]
     second = call(client, "generate", {"prompt": "a blue star"})["step"]["id"]
     assert client.post("/v1/sessions/cats/undo", json={}).json() == {"name": "main", "step": first}
-    assert client.post("/v1/sessions/cats/redo", json={"n": 1}).json()["step"] == second
+    assert client.post("/v1/sessions/cats/redo").json()["step"] == second
     tag = client.post("/v1/sessions/cats/tags", json={"name": "good", "at": "HEAD~1"})
     assert (tag.status_code, tag.json()["step"]) == (201, first)
     assert client.get("/v1/sessions/cats/steps/@good").json()["id"] == first
@@ -231,6 +231,8 @@ def test_a_body_that_is_no_json_is_told_where(client):
     answer = client.post("/v1/sessions", content=b'{"name": ', headers={"content-type": "application/json"})
     assert "no JSON" in refused(answer, 400, "bad_input")["message"]
     assert "character 9" in answer.json()["error"]["message"]
+    form = client.post("/v1/sessions", data={"name": "dogs"})
+    assert "application/json" in refused(form, 400, "bad_input")["hint"]
 
 
 def test_the_past_is_told(client):
