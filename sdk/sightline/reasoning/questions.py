@@ -217,6 +217,7 @@ def _indicative(question: str) -> str:
         (r"^(?:would|will) there (?:then |still )?be (an?|any) ", r"is there \1 "),
         (r"^(?:would|will) there (?:then |still )?be ", "are there "),
         (r"\b(?:would|will) there (?:then |still )?be\b", "are there"),
+        (r"\b(?:would|will) (?:then |still )?(?:be left|remain|be there)$", "are there"),
         (r"^(?:would|will) (.+?) (?:then |still )?be\b", r"is \1"),
         (r"\b(?:would|will) (.+?) (?:then |still )?be$", r"is \1"),
         (r"\b(?:would|will) (?:then |still )?be\b", "is"),

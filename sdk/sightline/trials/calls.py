@@ -46,7 +46,9 @@ def _valid(session: Session, runtime: Runtime, line: str, pattern: str) -> bool:
     toolset = session.toolset(include=_TOOLS)
     offers = [Offer(tool.name, tool.description, tool.input_schema) for tool in toolset.tools]
     shown = [Turn("user", (ImageSlot(at), f"img{at + 1}")) for at in range(len(_SPOKEN))]
-    reply = dialect_of(runtime.info.family).reply(text, offers, [*shown, Turn("user", (line,))])
+    reply = dialect_of(runtime.info.family, runtime.info.capabilities).reply(
+        text, offers, [*shown, Turn("user", (line,))]
+    )
     named = {tool.name: tool for tool in toolset.tools}
     try:
         for call in reply.calls:

@@ -19,7 +19,7 @@ from sightline.results import Picture, Result
 from sightline.tree.execute import Executor
 from sightline_runtime.protocol import RuntimeInfo
 
-_MODEL_STEPS = {"generate", "edit"}
+_MODEL_STEPS = {"generate", "edit", "draw_best"}
 _OTHER = 0.005
 """Seconds for reading, writing and recording around a step, and for a tool that asks no model."""
 _DRAFT = 5
@@ -210,12 +210,20 @@ class _Walk:
         decoding = self.info.default_decode_steps
         decoding = max(1, decoding // _DRAFT) if node.args.get("draft") is True else decoding
         self._note(n * (pixels * 3 + tokens * channels * 4) + width * height * 3 * (node.tool == "edit"))
-        one = self.pace.start + denoising * self.pace.step
-        one += self.pace.decode_start + decoding * self.pace.decode_step
-        return Work(1, 0, n, n * denoising, n * decoding, n * one + _OTHER)
+        drawn = n * (self.pace.start + denoising * self.pace.step)
+        painted = 1 if node.tool == "draw_best" else n
+        looks = n * _length(node.args.get("checks"))
+        seconds = drawn + painted * (self.pace.decode_start + decoding * self.pace.decode_step)
+        return Work(
+            1, looks, painted, n * denoising, painted * decoding, seconds + looks * self.pace.look + _OTHER
+        )
 
     def _note(self, size: int) -> None:
         self.memory = max(self.memory, size)
+
+
+def _length(value: object) -> int:
+    return len(value) if isinstance(value, list) else 0
 
 
 def _given(nodes: tuple[Node, ...]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from sightline.reasoning.plans.nodes import REFERENCE
+from sightline_tools.screening import Screened
 from sightline_tools.tool import Tool
 from sightline_tools.vision import Answer
 
@@ -50,7 +51,8 @@ def made_by(tool: Tool, args: dict[str, JsonValue]) -> Known:
     if not {"image", "images"} & fields.keys():
         return Known("data", ())
     n = args.get("n", 1)
-    count = n if tool.seeded and isinstance(n, int) else 1
+    many = tool.seeded and not issubclass(tool.result_model, Screened)
+    count = n if many and isinstance(n, int) else 1
     changed = ("changed",) if tool.name == "edit" else ()
     return Known("picture", ("image", "images", *changed), count)
 
