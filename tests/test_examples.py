@@ -2,10 +2,14 @@
 
 import asyncio
 import importlib.util
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from sightline.server.house import House
+from sightline.server.serving import running
 
 FOLDER = Path(__file__).parent.parent / "examples"
 
@@ -53,9 +57,13 @@ def test_over_a_folder(tmp_path, embedded):
     assert computed == 0
 
 
-def test_openai_client():
-    """The official client draws, asks, has a tool called, edits and asks again."""
-    before, call, after = load("openai_client").main()
+def test_openai_client(embedded):
+    """The official client draws, asks, has a tool called and edits, on a server of this process."""
+    example, house = load("openai_client"), House(embedded)
+    with running(house) as address:
+        example.server = lambda data: nullcontext(f"{address}/v1")
+        before, call, after = example.main()
+    house.close()
     assert (before, after) == ("blue", "red")
     assert call == {"image": "last", "instruction": "make the star red"}
 

@@ -120,7 +120,7 @@ def test_a_body_that_comes_too_slowly_is_given_up(serve, wire, ended):
 
         def trickle():
             try:
-                for _ in range(50):
+                for _ in range(600):
                     trickling.sendall(b" ")
                     time.sleep(0.05)
             except OSError:
@@ -134,7 +134,7 @@ def test_a_body_that_comes_too_slowly_is_given_up(serve, wire, ended):
                 told += connection.recv(65536)
             assert told.startswith(b"HTTP/1.1 408 ")
             assert b'"code":"deadline"' in told
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 20
         assert ended(stopped) == b""
         sender.join()
         assert httpx.get(f"{address}/healthz").status_code == 200
@@ -169,7 +169,7 @@ def _is_cut(connection, request):
 @pytest.mark.parametrize("header", ["x-deadline", "x-stainless-read-timeout"])
 def test_a_client_says_how_long_he_waits(serve, header):
     """The call ends then, with an error that says so, and its work stops."""
-    runtime = FakeRuntime(delay=5)
+    runtime = FakeRuntime(delay=60)
     with serve(runtime=runtime) as (address, house):
         httpx.post(f"{address}/v1/sessions", json={"name": "cats"})
         started = time.monotonic()
@@ -177,11 +177,11 @@ def test_a_client_says_how_long_he_waits(serve, header):
             f"{address}/v1/sessions/cats/tools/generate",
             json={"arguments": {"prompt": "a red star"}},
             headers={header: "0.3"},
-            timeout=10,
+            timeout=30,
         )
         assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline")
-        assert time.monotonic() - started < 3
-        ends = time.monotonic() + 3
+        assert time.monotonic() - started < 20
+        ends = time.monotonic() + 20
         while house.crew.load and time.monotonic() < ends:
             time.sleep(0.02)
         assert house.crew.load == 0

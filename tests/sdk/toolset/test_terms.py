@@ -27,10 +27,10 @@ class Nothing(ToolArgs):
 
 def test_a_call_that_takes_too_long_is_stopped_and_told(do):
     """The model's work is cancelled within its deadline, and no step is on the branch."""
-    with sl.Session(runtime=sl.FakeRuntime(delay=20)) as s:
+    with sl.Session(runtime=sl.FakeRuntime(delay=60)) as s:
         started = time.monotonic()
         fault = do(s.toolset(timeout=0.2), "generate", prompt="a star", steps=100).fault
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 20
         assert (fault.code, fault.retryable) == ("deadline", True)
         assert "within 0.2 seconds" in fault.text
         assert s.head[1] is None
@@ -68,7 +68,7 @@ def test_each_tool_has_its_own_time(do):
 
 def test_a_call_is_cancelled_with_its_caller(do):
     """Whoever waits for it stops it; the call is answered all the same."""
-    with sl.Session(runtime=sl.FakeRuntime(delay=20)) as s:
+    with sl.Session(runtime=sl.FakeRuntime(delay=60)) as s:
         stop = Cancellation()
         threading.Timer(0.2, stop.cancel).start()
         calls = [
@@ -76,7 +76,7 @@ def test_a_call_is_cancelled_with_its_caller(do):
         ]
         started = time.monotonic()
         answers = stop.run(lambda: s.toolset().handle_all({"tool_calls": calls}))
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 20
         assert [answer["tool_call_id"] for answer in answers] == ["a star", "a ring"]
         assert {answer.outcome.fault.code for answer in answers} == {"cancelled"}
         assert s.head[1] is None
@@ -134,7 +134,7 @@ def test_what_a_call_took_is_settled(session, do):
 
 def test_seconds_stop_a_running_call(do):
     """The deadline of a call is what is left of the budget."""
-    with sl.Session(runtime=sl.FakeRuntime(delay=20)) as s:
+    with sl.Session(runtime=sl.FakeRuntime(delay=60)) as s:
         ts = s.toolset(budget=Budget(seconds=0.3))
         fault = do(ts, "generate", prompt="a star", steps=100).fault
         assert fault.code == "over_budget"
