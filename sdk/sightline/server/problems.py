@@ -26,6 +26,7 @@ STATUS: Mapping[str, int] = {
     "too_large": 413,
     "missing_arrays": 422,
     "busy": 429,
+    "over_budget": 429,
     "cancelled": 499,
     "engine_failed": 500,
     "store_failed": 500,

@@ -92,8 +92,7 @@ _OUTPUTS: dict[str, type[_Form]] = {
 }
 
 _OURS = frozenset(
-    ["add", "understand", "generate", "edit", "crop", "resize", "annotate", "grid", "composite", "compare"]
-    + ["zoom", "isolate", "draw_best"]
+    "add understand generate edit draw_best crop resize annotate grid composite compare zoom isolate".split()
 )
 """Tools whose recipes follow from what their steps hold; others may read what they do not record."""
 
