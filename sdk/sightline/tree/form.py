@@ -92,7 +92,21 @@ _OUTPUTS: dict[str, type[_Form]] = {
 }
 
 _OURS = frozenset(
-    "add understand generate edit draw_best crop resize annotate grid composite compare zoom isolate".split()
+    [
+        "add",
+        "understand",
+        "generate",
+        "edit",
+        "draw_best",
+        "crop",
+        "resize",
+        "annotate",
+        "grid",
+        "composite",
+        "compare",
+        "zoom",
+        "isolate",
+    ]
 )
 """Tools whose recipes follow from what their steps hold; others may read what they do not record."""
 
