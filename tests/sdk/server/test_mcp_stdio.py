@@ -149,7 +149,11 @@ def start(tmp_path, *options, path="", imports=None):
     env |= {"PYTHONPROFILEIMPORTTIME": "1"} if imports else {}
     args = [COMMAND, "mcp", "--data", str(tmp_path / "data"), *options]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": imports or subprocess.PIPE}
-    return subprocess.Popen(args, env=env, text=True, **pipes)
+    process = subprocess.Popen(args, env=env, text=True, **pipes)
+    end = threading.Timer(60, process.kill)  # no read of what it says waits longer
+    end.daemon = True
+    end.start()
+    return process
 
 
 def send(process, number, method, **params):
