@@ -26,13 +26,17 @@ from sightline_tools.tool import Pictures, ToolArgs, ToolContext, ToolUsage, too
 READS = "read_features"
 """The capability that screening needs."""
 
+_Choice = Annotated[str, Field(max_length=80)]
+
 
 class ScreenCheck(ToolArgs):
     """A question about a candidate: `expected` are the choices that speak for it."""
 
-    question: str = Field(min_length=1, description="for example: is there a red star?")
-    choices: tuple[str, ...] = Field(default=("yes", "no"), description="the possible answers")
-    expected: tuple[str, ...] = Field(default=("yes",), description="those that are right")
+    question: str = Field(min_length=1, max_length=400, description="for example: is there a red star?")
+    choices: tuple[_Choice, ...] = Field(
+        default=("yes", "no"), max_length=12, description="the possible answers"
+    )
+    expected: tuple[_Choice, ...] = Field(default=("yes",), max_length=12, description="those that are right")
 
 
 class DrawBestArgs(ToolArgs):
@@ -41,7 +45,9 @@ class DrawBestArgs(ToolArgs):
     seeds_ignore: ClassVar[tuple[str, ...]] = ("n", "size")
 
     prompt: str = Field(description="what the picture shows")
-    checks: tuple[ScreenCheck, ...] = Field(description="what a candidate is asked; at least one question")
+    checks: tuple[ScreenCheck, ...] = Field(
+        max_length=16, description="what a candidate is asked; at least one question"
+    )
     n: Annotated[int, Range(1, 64)] = Field(default=4, description="how many candidates")
     size: tuple[Annotated[int, Range(1, 4096)], Annotated[int, Range(1, 4096)]] | None = Field(
         default=None, description="(width, height) in pixels"
