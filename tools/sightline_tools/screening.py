@@ -23,6 +23,7 @@ from sightline_runtime.protocol import (
 from sightline_tools.ranges import Range
 from sightline_tools.tool import Pictures, ToolArgs, ToolContext, ToolUsage, tool
 
+MOST_CHECKS = 16
 READS = "read_features"
 """The capability that screening needs."""
 
@@ -46,7 +47,7 @@ class DrawBestArgs(ToolArgs):
 
     prompt: str = Field(description="what the picture shows")
     checks: tuple[ScreenCheck, ...] = Field(
-        max_length=16, description="what a candidate is asked; at least one question"
+        max_length=MOST_CHECKS, description="what a candidate is asked; at least one question"
     )
     n: Annotated[int, Range(1, 64)] = Field(default=4, description="how many candidates")
     size: tuple[Annotated[int, Range(1, 4096)], Annotated[int, Range(1, 4096)]] | None = Field(

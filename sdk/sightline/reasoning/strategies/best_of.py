@@ -11,7 +11,7 @@ from sightline.reasoning.desk import Candidate, Desk
 from sightline.reasoning.outcome import Goal
 from sightline.reasoning.strategies.direct import Direct
 from sightline.reasoning.strategies.strategy import Strategy
-from sightline_tools.screening import READS
+from sightline_tools.screening import MOST_CHECKS, READS
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class BestOf:
         """Judge the features of n drawings, paint the best, and judge that."""
         info = desk.executor.runtime.info
         split = claims.split(goal.text, exact=of_model(info.family, info.fingerprint).exact)
-        checks = [check.model_dump(exclude={"kind"}) for check in split if check.choices]
+        checks = [check.model_dump(exclude={"kind"}) for check in split if check.choices][:MOST_CHECKS]
         asked = {"prompt": goal.text, "n": self.n, "checks": checks}
         made = desk.seeded("draw_best", asked, f"paint the best of {self.n}: {goal.text}")
         return desk.judged(made.image, goal.text)
