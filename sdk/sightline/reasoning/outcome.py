@@ -29,7 +29,7 @@ class Goal:
     choices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.text.strip():
+        if not isinstance(self.text, str) or not self.text.strip():
             raise InputError("the goal is empty", hint="say what you want")
 
     @property

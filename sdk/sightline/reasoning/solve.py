@@ -60,6 +60,6 @@ def chosen(strategy: Strategy | Mapping[str, object] | None, kind: str) -> Strat
         return PlanExecute() if kind == "answer" else Refine()
     if isinstance(strategy, Mapping):
         return strategy_of(strategy)
-    if not callable(getattr(strategy, "pursue", None)):
+    if isinstance(strategy, type) or not callable(getattr(strategy, "pursue", None)):
         raise InputError(f"{strategy!r} is no strategy", hint="give Direct(), Refine(), BestOf(4), …")
     return strategy

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 
-from sightline.errors import SightlineError
+from sightline.errors import InputError, SightlineError, StaleHeadError
 from sightline.tree.execute import Executor
 
-_NUMBERED = re.compile(r"-(rerun|flat)(-[0-9]+)?$")
+_NUMBERED = re.compile(r"-(rerun|flat|solve|plan)(-[0-9]+)?$")
 _LONGEST = 80
 
 
@@ -26,6 +26,29 @@ def free_branch(executor: Executor, given: str | None, like: object, what: str) 
     stem = f"{_NUMBERED.sub('', old)[:_LONGEST]}-{what}"
     names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
     return next(name for name in names if name not in taken)
+
+
+@contextmanager
+def own_branch(executor: Executor, given: str | None, what: str) -> Iterator[str]:
+    """A new branch from HEAD for work of several steps; gone again if that fails before its first step.
+
+    Without a given name it is free, also where other threads and processes begin such work now.
+    """
+    tip = executor.refs.head()[1]
+    while True:
+        name = free_branch(executor, given, None, what)
+        try:
+            executor.refs.branch(name, tip)
+            break
+        except (InputError, StaleHeadError):
+            if given is not None or name not in executor.refs.branches():
+                raise
+    try:
+        yield name
+    except BaseException:
+        if executor.refs.branches().get(name) == tip:
+            executor.refs.drop(name)
+        raise
 
 
 @contextmanager

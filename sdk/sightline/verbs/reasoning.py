@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -22,7 +23,7 @@ from sightline.reasoning.verify import Judge, Verdict, verify
 from sightline.results import Answered, Picture
 from sightline.toolset.budgets import Budget, Ledger
 from sightline.toolset.toolset import Toolset
-from sightline.tree.branching import free_branch
+from sightline.tree.branching import own_branch
 from sightline.verbs.base import Verbs
 from sightline.verbs.kinds import ImageLike
 
@@ -73,7 +74,8 @@ class Reasoning(Verbs):
         if not (given or wanted.kind != "answer"):
             raise InputError(f"{goal!r} is about a picture", hint="give one with images=")
         way = chosen(strategy, wanted.kind)
-        return solve(self._desk(branch, "solve", budget, judge), goal, given, way, choices)
+        with self._desk(branch, "solve", budget, judge) as desk:
+            return solve(desk, goal, given, way, choices)
 
     def run(
         self,
@@ -90,7 +92,8 @@ class Reasoning(Verbs):
         limits the tools that it may call; the toolset's own budget and approval are for chatbots.
         """
         read = self._checked(plan, toolset)
-        return run(self._desk(branch, "plan", budget), read, inputs or {})
+        with self._desk(branch, "plan", budget) as desk:
+            return run(desk, read, inputs or {})
 
     def estimate(
         self,
@@ -139,11 +142,13 @@ class Reasoning(Verbs):
             raise InputError(f"the plan cannot run: {'; '.join(map(str, faults))}", hint="see Plan.check")
         return read
 
-    def _desk(self, branch: str | None, what: str, budget: Budget | None, judge: Judge | None = None) -> Desk:
+    @contextmanager
+    def _desk(
+        self, branch: str | None, what: str, budget: Budget | None, judge: Judge | None = None
+    ) -> Iterator[Desk]:
         """A desk on a new branch that starts here."""
-        name = free_branch(self._executor, branch, None, what)
-        self._executor.refs.branch(name, self._executor.refs.head()[1])
-        return Desk(self._executor.on(name), Ledger(budget or Budget()), judge)
+        with own_branch(self._executor, branch, what) as name:
+            yield Desk(self._executor.on(name), Ledger(budget or Budget()), judge)
 
 
 def _is_one(images: object) -> bool:

@@ -69,7 +69,7 @@ def test_a_model_that_tells_nothing_apart_says_one_half(clip_folder, tmp_path):
     from safetensors.numpy import load_file, save_file
 
     weights = load_file(clip_folder / "open_clip_model.safetensors")
-    weights["logit_scale"] = np.float32(-30).reshape(())
+    weights["logit_scale"] = np.array(-30, np.float32)
     save_file(weights, tmp_path / "open_clip_model.safetensors")
     (tmp_path / "open_clip_config.json").write_text((clip_folder / "open_clip_config.json").read_text())
     for claim in ("a dog", "two red stars left of a blue ring"):

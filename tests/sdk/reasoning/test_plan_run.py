@@ -1,11 +1,16 @@
 """Running plans: references, conditions, loops and lines; what ends a run keeps what was done."""
 
+import threading
+
 import pytest
 
 import sightline as sl
-from sightline.errors import EngineError, InputError
+from sightline.errors import CancelledError, EngineError, InputError
 from sightline.reasoning.plans.plan import Condition, Plan
 from sightline.reasoning.plans.values import holds, number, resolved
+from sightline.tree.cancelling import Cancellation
+from sightline_runtime.protocol import Job
+from sightline_runtime.testing import FakeRuntime
 
 COUNT = {"tool": "understand", "args": {"image": "$photo", "question": "how many stars are there ?"}}
 
@@ -162,6 +167,43 @@ def test_another_try_has_other_seeds(session):
     drawn = [step.seeds for step in session.log(branch=found.branch) if step.tool == "generate"]
     assert len(set(drawn)) == 3
     assert found.plan == plan.data()
+
+
+def test_lines_stop_with_their_run():
+    """A run that is stopped waits for no line, and no line goes on."""
+    asked, stop = threading.Semaphore(0), Cancellation()
+
+    class Slow(FakeRuntime):
+        def generate_text(self, request):
+            asked.release()
+            return Job()
+
+    def line(name):
+        look = {"tool": "understand", "args": {"image": "$photo", "question": "how many stars ?"}}
+        return [{"id": name, **look}, {"id": f"{name}_again", **look}]
+
+    def stopped():
+        for _ in range(2):
+            assert asked.acquire(timeout=20)
+        stop.cancel()
+
+    plan = {"inputs": ["photo"], "steps": [{"parallel": [line("a"), line("b")]}]}
+    with sl.Session(runtime=Slow()) as session:
+        picture = session.generate("a red star")
+        stopper = threading.Thread(target=stopped)
+        stopper.start()
+        with pytest.raises(CancelledError):
+            stop.run(lambda: session.run(plan, {"photo": picture}))
+        stopper.join(20)
+        assert not asked.acquire(timeout=0.2)
+
+
+def test_a_run_that_fails_before_its_first_step_leaves_no_branch(session):
+    """Inputs that are missing, or no pictures."""
+    for inputs in ({}, {"photo": 5}, {"other": "img1"}):
+        with pytest.raises(InputError):
+            session.run({"inputs": ["photo"], "steps": [{"id": "n", "let": "$photo"}]}, inputs)
+    assert list(session.branches) == ["main"]
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
 """Goals are pursued on branches of their own, and an outcome tells all that came of it."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
 
 import sightline as sl
-from sightline.errors import CancelledError, EngineError, InputError
+from sightline.errors import CancelledError, EngineError, InputError, NotFoundError
 
 PROMPT = "two red stars and a blue ring"
 QUESTION = "would there be more red than blue objects if the stars were removed ?"
@@ -47,7 +48,9 @@ def test_what_is_wrong_is_said_before_a_branch_is_made(session):
     for goal, images, strategy in (
         (" ", (), None),
         ("what color is it ?", (), None),
+        (3, (), None),
         ("a ring", (), 3),
+        ("a ring", (), sl.Direct),
         ("a ring", (), {"is": "Nonsense"}),
         ("a ring", (), {"is": "Rules"}),
         ("a ring", (), {"is": "BestOf", "m": 1}),
@@ -58,7 +61,21 @@ def test_what_is_wrong_is_said_before_a_branch_is_made(session):
     ):
         with pytest.raises(InputError):
             session.solve(goal, images, strategy=strategy)
+    for picture in ("nowhere.png", 5):
+        with pytest.raises((InputError, NotFoundError)):
+            session.solve("make it red", [picture])
     assert list(session.branches) == ["main"]
+
+
+def test_goals_are_pursued_side_by_side(session):
+    """Each thread has a branch of its own, and HEAD stays."""
+    session.generate("a red star")
+    with ThreadPoolExecutor(8) as pool:
+        jobs = [pool.submit(session.solve, "a ring", strategy=sl.Direct()) for _ in range(24)]
+        found = [job.result(timeout=30) for job in jobs]
+    assert len({outcome.branch for outcome in found}) == 24
+    assert all(len(outcome.steps) == 1 for outcome in found)
+    assert len(session.log()) == 1
 
 
 def test_a_budget_is_hard_and_keeps_what_is_there(session):
@@ -111,8 +128,9 @@ def test_a_fault_in_a_stage_leaves_the_steps_before_it(stage, when, fake):
             faulty.left, before = when, set(session.branches)
             with suppress(EngineError):
                 session.solve(goal, [picture], strategy=strategy)
-            (branch,) = set(session.branches) - before
-            steps = session.log(branch=branch)
+            made = set(session.branches) - before  # none where the first step of all failed
+            assert len(made) == 1 or (when == 0 and not made)
+            steps = [step for branch in made for step in session.log(branch=branch)]
             assert {step.tool for step in steps} <= {"add", "understand", "edit", "generate"}
             assert all(step.status == "done" for step in steps)
         faulty.left = 1000

@@ -6,6 +6,7 @@ import contextvars
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 from sightline.errors import BudgetError, InputError, SightlineError
 from sightline.reasoning.desk import Desk, Stop, Thought
@@ -14,9 +15,12 @@ from sightline.reasoning.plans.plan import Plan
 from sightline.reasoning.plans.values import Value, holds, number, resolved
 from sightline.results import Answered, Picture, Result
 from sightline.toolset.budgets import Spent
+from sightline.toolset.deadlines import within
 from sightline.tree.plans import is_seeded
 
 _AT_ONCE = 8
+_GRACE = 5.0
+"""Seconds that lines which were stopped get to end."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ class _Run:
             self.desk.executor.refs.branch(name, tip)
             desk = replace(self.desk, executor=self.desk.executor.on(name), thoughts=[])
             lines.append(_Run(desk, dict(self.names)))
-        errors = _side_by_side(lines, node.parallel, place)
+        errors = within(None, partial(_side_by_side, lines, node.parallel, place), grace=_GRACE)
         for line in lines:
             self.desk.thoughts.extend(line.desk.thoughts)
             self.names.update({n: v for n, v in line.names.items() if self.names.get(n) is not v})
