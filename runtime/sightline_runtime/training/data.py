@@ -21,11 +21,11 @@ from sightline_runtime.world.render import render
 from sightline_runtime.world.scenes import COLORS, SHAPES, Scene, SceneSampler, Thing
 
 QUESTION_WEIGHTS = {
-    "relation": 8.0,
-    "place": 3.0,
-    "existence": 1.5,
-    "count_shape": 1.5,
-    "count_color": 1.5,
+    "relation": 5.0,
+    "place": 2.0,
+    "existence": 2.0,
+    "count_shape": 4.0,
+    "count_color": 4.0,
     "color_of_shape": 1.5,
     "background": 0.3,
 }

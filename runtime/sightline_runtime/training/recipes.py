@@ -68,7 +68,7 @@ RECIPES = {
         (
             Stage("decoder", ("decoder",), 300, 0.01, 1e-3, 0.99),
             Stage("understanding", ("backbone", "projector", "tower"), 600, 0.015, 1.5e-3, 0.995),
-            Stage("drawing", _DRAWING, 200, 0.006, 6e-4, 0.98),
+            Stage("drawing", _DRAWING, 400, 0.006, 6e-4, 0.99),
         ),
         Sizes(question_rows=26, dialogues=18, prompts=36, edits=56),
     ),
