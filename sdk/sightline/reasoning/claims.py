@@ -17,17 +17,31 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sightline.errors import InputError
 from sightline.reasoning import phrases
-from sightline.reasoning.phrases import NUMBERS, PLACES, RELATIONS, SIZES, Thing
+from sightline.reasoning.phrases import COLORS, NUMBERS, PLACES, RELATIONS, SIZES, Thing
 
 Kind = Literal["total", "count", "existence", "attribute", "place", "relation", "background", "question"]
 
 YES_NO = ("yes", "no")
+_PAINTS = COLORS[:12]
+"""Colours that are asked for: the names that every model knows."""
+_PAIRS = (
+    "glasses",
+    "sunglasses",
+    "goggles",
+    "jeans",
+    "pants",
+    "trousers",
+    "shorts",
+    "scissors",
+    "headphones",
+)
+"""What is one thing and has a plural for its name."""
 _ABOUT_BACKGROUND = re.compile(r"\s*(?:,\s*)?\b(?:on|over|against|before) (?:an? |the )?(\w+) background$")
 _GROUNDS = ("white", "black", "gray", "brown", "red", "green", "blue", "yellow")
 _RELATION = re.compile(rf" +(?:is |are )?({'|'.join(RELATIONS)}) +")
 _THERE = re.compile(r"^there (?:is|are) ")
 _WITHOUT = re.compile(r" ?,? (?:without|but no|and no|with no) (?:an? |any )?")
-_STATED = re.compile(r"^the (?P<thing>.+?) (?:is|are) (?P<denied>not )?(?P<look>(?:(?:at|in) the )?[a-z ]+)$")
+_STATED = re.compile(r"^the (?P<thing>.+?) is (?P<denied>not )?(?P<look>(?:(?:at|in) the )?[a-z ]+)$")
 _A_PART = re.compile(r"^(?:there (?:is|are)|the|no|any|some) ")
 
 
@@ -101,6 +115,11 @@ def _name(read: _Read, part: str) -> bool:
     found = [one for one in map(phrases.thing, pieces[::2]) if one is not None]
     if len(found) != len(pieces[::2]):
         return False
+    if (color := _ground_color(found)) is not None:
+        read.stated.append(background(color))
+        return True
+    if any(one.noun in COLORS and one.adjectives for one in found):  # "and the ring red" leaves a verb out
+        return False
     if any(one.count == 0 for one in found):
         read.absent += found
         return len(found) == 1 and not (found[0].size or found[0].place)  # more is asked as a whole
@@ -108,6 +127,12 @@ def _name(read: _Read, part: str) -> bool:
     pairs = zip(found, pieces[1::2], found[1:], strict=False)
     read.stated += [relation(a, name, b) for a, name, b in pairs]
     return True
+
+
+def _ground_color(found: list[Thing]) -> str | None:
+    """The colour of 'a black background'; None for what is no background."""
+    one = found[0] if len(found) == 1 and found[0].noun == "background" else None
+    return one.adjectives[0] if one and one.count == 1 and one.adjectives == one.colors != () else None
 
 
 def _state(read: _Read, part: str) -> bool:
@@ -135,6 +160,10 @@ def _related(named: Thing, look: str, denied: bool) -> list[Check]:
 def _looking(named: Thing, look: str, denied: bool) -> list[Check]:
     """'large', 'at the top left', 'red', or the opposite of it; none for something else."""
     bare = named.sizeless()
+    if bare.name == "background" and look in COLORS:
+        ground = background(look)
+        others = tuple(choice for choice in ground.choices if choice != look)
+        return [ground.model_copy(update={"expected": others}) if denied else ground]
     if look in SIZES:
         return [size(bare, SIZES[1 - SIZES.index(look)] if denied else look)]
     if look in PLACES:
@@ -143,7 +172,9 @@ def _looking(named: Thing, look: str, denied: bool) -> list[Check]:
     painted = None if " " in look else phrases.thing(f"a {look} {bare.noun}")
     if painted is None:
         return []
-    return [existence(painted, there=False), existence(bare)] if denied else [existence(painted)]
+    if denied:
+        return [existence(painted, there=False), existence(bare)]
+    return [existence(painted), *painted_in(bare, look)]
 
 
 def _counts(things: list[Thing], exact: bool) -> Iterable[Check]:
@@ -154,9 +185,15 @@ def _counts(things: list[Thing], exact: bool) -> Iterable[Check]:
             yield total(sum(one.count or 0 for one in known))
         for noun in dict.fromkeys(one.noun for one in known if one.noun != "object"):
             yield count(Thing(noun), sum(one.count or 0 for one in known if one.noun == noun))
+    counted = exact and len(known) == len(things)
     for bare, n in _added_up(things):
-        if bare.adjectives or not exact:
-            yield existence(bare) if n in (None, 1) else count(bare, n)
+        if n is None:
+            yield several(bare)
+        elif n != 1 and (bare.adjectives or not counted):
+            yield count(bare, n)
+        elif bare.adjectives or not counted:
+            lone = counted and sum(one.count or 0 for one in known if one.noun == bare.noun) == 1
+            yield from (lone and painted_in(Thing(bare.noun), *bare.adjectives)) or [existence(bare)]
 
 
 def _added_up(things: list[Thing]) -> Iterable[tuple[Thing, int | None]]:
@@ -204,6 +241,26 @@ def total(n: int) -> Check:
 def count(thing: Thing, n: int) -> Check:
     """There are n of a thing, at most nine."""
     return _counted("count", " ".join([*thing.adjectives, phrases.plural(thing.noun)]), n)
+
+
+def several(thing: Thing) -> Check:
+    """There are some of a thing: two or more, but of what is one and named in the plural."""
+    names = phrases.plural(thing.noun)
+    if names in _PAIRS:
+        return existence(thing)
+    return count(thing, 2).model_copy(update={"expected": NUMBERS[2:5]})
+
+
+def painted_in(thing: Thing, *looks: str) -> list[Check]:
+    """The one thing of its name has a colour; none if the looks are something else.
+
+    Asked for the colour, a model does not take that of another thing: 'is there a red ring?'
+    is answered with yes in every sixth picture of a red star and a ring that is not red.
+    """
+    if len(looks) != 1 or looks[0] not in _PAINTS or thing.noun == "object":
+        return []
+    question = f"what color is the {thing.sizeless().name}?"
+    return [Check(kind="attribute", question=question, choices=_PAINTS, expected=looks)]
 
 
 def existence(thing: Thing, *, there: bool = True) -> Check:

@@ -9,6 +9,7 @@ from sightline.reasoning.claims import Check
 
 _IS_THERE = re.compile(r"^is there (an? .+)\?$")
 _WHERE = re.compile(r"^where is the (.+)\?$")
+_WHAT_COLOR = re.compile(r"^what color is the (.+)\?$")
 _HOW_BIG = re.compile(r"^how big is the (.+)\?$")
 
 
@@ -24,6 +25,8 @@ def correction(check: Check) -> str | None:
     if check.kind == "place" and (named := _WHERE.match(check.question)):
         return f"move the {named[1]} to {wanted.split(' ', 1)[1]}"
     if check.kind == "attribute" and (named := _HOW_BIG.match(check.question)):
+        return f"make the {named[1]} {wanted}"
+    if check.kind == "attribute" and (named := _WHAT_COLOR.match(check.question)):
         return f"make the {named[1]} {wanted}"
     if check.kind == "existence" and (named := _IS_THERE.match(check.question)):
         return _existence(named[1], there=wanted == "yes")

@@ -155,4 +155,6 @@ def _made(text: str) -> tuple[Check, ...]:
         return ()
     there, old = claims.existence(painted), named.sizeless()
     told_apart = old.colors and old.colors == old.adjectives != painted.colors and not named.size
-    return (there, claims.existence(old, there=False)) if told_apart else (there,)
+    if told_apart:
+        return (there, claims.existence(old, there=False))
+    return (there, *(() if old.adjectives else claims.painted_in(old, look)))

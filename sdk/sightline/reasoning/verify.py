@@ -136,6 +136,10 @@ def verify(
     fails by what else it says, or cannot be told. InputError for an empty claim.
     """
     known = calibration or of_model(info.family, info.fingerprint)
+    if not isinstance(claim, str | list | tuple) or not all(
+        isinstance(claim, str) or isinstance(part, Check) for part in claim
+    ):
+        raise InputError(f"{claim!r} is no claim", hint="give a text, or a list of Checks")
     text = claim if isinstance(claim, str) else "; ".join(map(str, claim))
     asked = _checks(claim, before is not None, known.exact)
     if not asked:
@@ -150,7 +154,7 @@ def verify(
     probability = own if second is None else _agreed(own, second)
     return Verdict(
         claim=text,
-        passed=known.passed(probability),
+        passed=_passed(known, probability, checked),
         probability=probability,
         score=math.prod([*(each.p_yes for each in checked), *same]),
         checks=checked,
@@ -161,6 +165,12 @@ def verify(
         warnings=(*_warnings(checked, known), *trouble),
         own=_made_by(picture, info),
     )
+
+
+def _passed(known: Calibration, probability: float, checked: Sequence[Checked]) -> bool | None:
+    """Whether a claim is true; nothing passes of which the model doubts a part."""
+    passed = known.passed(probability)
+    return None if passed and any(each.p_yes < 0.5 for each in checked) else passed
 
 
 def _checks(claim: str | Sequence[Check], edited: bool, exact: bool) -> Sequence[Check]:

@@ -118,6 +118,40 @@ def test_a_denial_expects_no(claim, checks):
     assert said(claim) == checks
 
 
+@pytest.mark.parametrize(
+    ("claim", "checks"),
+    [
+        ("the background is black", ["what color is the background? → black"]),
+        ("a black background", ["what color is the background? → black"]),
+        ("stars", ["how many stars are there? → two or three or four"]),
+        (
+            "hearts and a red star",
+            ["how many hearts are there? → two or three or four", "is there a red star? → yes"],
+        ),
+        ("a man with sunglasses", ["is there a man? → yes", "is there a sunglass? → yes"]),
+        ("the ring is red", ["is there a red ring? → yes", "what color is the ring? → red"]),
+    ],
+)
+def test_nothing_of_a_claim_is_left_out(claim, checks):
+    """Backgrounds, plurals without a number, and colours that another thing could lend."""
+    assert said(claim) == checks
+
+
+@pytest.mark.parametrize("claim", ["the star and the ring are red", "the star is red and the ring red"])
+def test_what_is_said_of_two_things_at_once_is_one_question(claim):
+    """Never of the last one alone."""
+    (check,) = claims.split(claim, exact=True)
+    assert check.kind == "question"
+
+
+def test_the_one_thing_of_its_name_is_asked_for_its_colour():
+    """So that no other thing lends it its own."""
+    assert said("a red star and a green ring", exact=True)[3:] == [
+        "what color is the star? → red",
+        "what color is the ring? → green",
+    ]
+
+
 def test_what_is_denied_of_a_place_may_be_in_all_others():
     """Eight places of nine."""
     (check,) = claims.split("the star is not at the top left")

@@ -79,7 +79,10 @@ def test_the_reach_of_an_edit_is_what_it_changes(seed, kind):
         ("make the red star blue", ["is there a blue star? → yes", "is there a red star? → no"]),
         ("make the old car red", ["is there a red car? → yes"]),
         ("make the star bigger", ["how big is the star? → large"]),
-        ("change the color of the star to red", ["is there a red star? → yes"]),
+        (
+            "change the color of the star to red",
+            ["is there a red star? → yes", "what color is the star? → red"],
+        ),
         ("please remove the small star", ["is there a small star? → no"]),
         ("add two stars", ["is there a star? → yes"]),
         (

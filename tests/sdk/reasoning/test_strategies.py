@@ -69,7 +69,7 @@ def test_refine_mends_what_failed_by_an_edit(session):
     wrong._script = [Drawn(blue), Drawn(red, to="make the star red")]
     with sl.Session(runtime=wrong) as own:
         found = own.solve("a red star", strategy=sl.Refine(2, stop=0.5))
-        assert [thought.text for thought in found.thoughts][1].startswith("mend “is there a red star?”")
+        assert [thought.text for thought in found.thoughts][1].startswith("mend “what color is the star?”")
         assert found.image.numpy().tolist() == red.tolist()
     wrong.finish()
 

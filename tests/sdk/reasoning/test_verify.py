@@ -129,6 +129,26 @@ def test_nothing_to_check_is_refused(session, claim):
         session.verify(PICTURE, claim)
 
 
+@pytest.mark.parametrize("claim", [3, None, ["a star"], [3]])
+def test_what_is_no_claim_is_refused(session, claim):
+    """Neither a text nor a list of checks."""
+    with pytest.raises(InputError, match="is no claim"):
+        session.verify(PICTURE, claim)
+
+
+def test_nothing_passes_of_which_a_part_is_doubted(session):
+    """However generous the curve is."""
+    picture = session.add(np.ascontiguousarray(PICTURE)).image
+    generous = Calibration(slope=0.1, shift=6.0, n=9)
+
+    def ask(image, question, choices):
+        return session.understand(image, question, choices=tuple(choices))
+
+    verdict = verifying.verify(ask, session.runtime.info, picture, "there is a heart", calibration=generous)
+    assert verdict.probability > 0.9
+    assert verdict.passed is None
+
+
 def test_a_longer_claim_than_the_model_reads_is_refused_in_its_words(session):
     """Ten kilobytes are one question, which is too long."""
     with pytest.raises(InputError, match="longer"):
