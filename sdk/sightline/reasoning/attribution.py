@@ -12,6 +12,7 @@ the rule-based runtime.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,8 @@ import numpy.typing as npt
 
 from sightline.errors import InputError
 from sightline.results import Answered, Picture, data_uri, shown_png
-from sightline_runtime.protocol import ImageSlot, Message, Runtime, TextRequest, TextResult
+from sightline.tree import cancelling
+from sightline_runtime.protocol import ImageSlot, Job, Message, Runtime, TextRequest, TextResult
 from sightline_tools.vision import on_white
 
 Pixels = npt.NDArray[np.uint8]
@@ -28,6 +30,8 @@ Box = tuple[int, int, int, int]
 
 _SHARE = 0.6
 """Pixels that cost at least so much of what the worst costs belong to the region."""
+_MOST_PIXELS = 2**26
+"""Pixels of all covered pictures that are asked about at once; 200 MB of them."""
 _LEAST = 0.05
 """An answer that no window costs more than that depends on no single part."""
 
@@ -63,7 +67,7 @@ class Attribution:
 def attribution(
     runtime: Runtime, picture: Picture, question: str, answered: Answered, *, parts: int
 ) -> Attribution:
-    """Cover windows of 2×2 of `parts`×`parts` parts in the border's colour and ask again, all at once.
+    """Cover windows of 2×2 of `parts`×`parts` parts in the border's colour and ask again, many at once.
 
     (parts + 1)² questions: the outermost windows reach over the edge, so that every part
     lies in four.
@@ -72,9 +76,13 @@ def attribution(
         raise InputError(f"parts is {parts}", hint="use 2 to 16 parts a side")
     pixels, choices = on_white(picture.numpy()), tuple(answered.probabilities)
     boxes = _windows(pixels, parts)
-    jobs = [runtime.generate_text(_request(_covered(pixels, box), question, choices)) for box in boxes]
     before = _p(TextResult(answered.text, answered.confidence, answered.probabilities), answered.text)
-    drops = before - np.array([_p(job.result(), answered.text) for job in jobs])
+    at_once = max(1, _MOST_PIXELS // (pixels.shape[0] * pixels.shape[1]))
+    said: list[TextResult] = []
+    for first in range(0, len(boxes), at_once):
+        several = (_covered(pixels, box) for box in boxes[first : first + at_once])
+        said += _heard([runtime.generate_text(_request(each, question, choices)) for each in several])
+    drops = before - np.array([_p(each, answered.text) for each in said])
     heat = _heat(pixels, drops, boxes)
     return Attribution(
         answer=answered.text,
@@ -84,6 +92,14 @@ def attribution(
         box=_around(heat) if drops.max() >= _LEAST else None,
         shown=_shown(pixels, heat),
     )
+
+
+def _heard(jobs: list[Job[TextResult]]) -> list[TextResult]:
+    """What all jobs give; whoever stops the call stops them all."""
+    with ExitStack() as covered:
+        for job in jobs:
+            covered.enter_context(cancelling.current().covering(job))
+        return [job.result() for job in jobs]
 
 
 def _request(pixels: Pixels, question: str, choices: tuple[str, ...]) -> TextRequest:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from sightline.reasoning import phrases
 from sightline.results import Answered, Picture
 from sightline_tools.locality import CHANGED, difference, resized
+from sightline_tools.vision import on_white
 
 Pixels = npt.NDArray[np.uint8]
 Ask = Callable[[Picture, str, Sequence[str]], Answered]
@@ -69,7 +70,7 @@ def describe_change(ask: Ask, before: Picture, after: Picture, *, family: str) -
 
     The model is asked only about places whose pixels differ.
     """
-    pixels = [one.numpy()[..., :3] for one in (before, after)]
+    pixels = [on_white(one.numpy()) for one in (before, after)]
     pixels[0] = resized(pixels[0], (after.ref.width, after.ref.height))
     apart = [_apart_from(one, _ground(one)) for one in pixels]
     background = None
@@ -78,9 +79,9 @@ def describe_change(ask: Ask, before: Picture, after: Picture, *, family: str) -
         background = ask(before, question, ()).text, ask(after, question, ()).text
     found = []
     for index in _places_that_differ(*pixels):
-        place, part = phrases.PLACES[index], _cell(apart[0].shape, index)
+        place = phrases.PLACES[index]
         texts = [
-            _told(ask, picture, place, family) if mask[part].mean() > _FLAT else ""
+            _told(ask, picture, place, family) if _share(mask, index) > _FLAT else ""
             for picture, mask in zip((before, after), apart, strict=True)
         ]
         if texts[0] != texts[1]:
@@ -90,7 +91,7 @@ def describe_change(ask: Ask, before: Picture, after: Picture, *, family: str) -
 
 def changed_places(before: Picture, after: Picture) -> tuple[str, ...]:
     """The places of a 3×3 grid whose pixels differ, whatever became of the background."""
-    a, b = resized(before.numpy()[..., :3], (after.ref.width, after.ref.height)), after.numpy()[..., :3]
+    a, b = resized(on_white(before.numpy()), (after.ref.width, after.ref.height)), on_white(after.numpy())
     return tuple(phrases.PLACES[index] for index in _places_that_differ(a, b))
 
 
@@ -100,7 +101,7 @@ def _places_that_differ(a: Pixels, b: Pixels) -> list[int]:
     if _repainted(a, b):
         first, then = _apart_from(a, _ground(a)), _apart_from(b, _ground(b))
         moved = (first != then) | (first & then & moved)
-    return [index for index in range(9) if moved[_cell(moved.shape, index)].mean() > _TOUCHED]
+    return [index for index in range(9) if _share(moved, index) > _TOUCHED]
 
 
 def _repainted(a: Pixels, b: Pixels) -> bool:
@@ -128,6 +129,12 @@ def _ground(pixels: Pixels) -> Pixels:
 
 def _apart_from(pixels: Pixels, color: Pixels) -> npt.NDArray[np.bool_]:
     return np.asarray(np.abs(pixels.astype(int) - color).max(axis=2) > 2 * CHANGED)
+
+
+def _share(mask: npt.NDArray[np.bool_], index: int) -> float:
+    """The share of a place that a mask holds; none of one that has no pixel."""
+    part = mask[_cell(mask.shape, index)]
+    return float(part.mean()) if part.size else 0.0
 
 
 def _cell(shape: tuple[int, ...], index: int) -> tuple[slice, slice]:

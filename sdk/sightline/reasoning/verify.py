@@ -27,6 +27,7 @@ from sightline.reasoning.claims import Check
 from sightline.results import Answered, Picture
 from sightline_runtime.protocol import RuntimeInfo
 from sightline_tools.locality import locality
+from sightline_tools.vision import on_white
 
 Ask = Callable[[Picture, str, Sequence[str]], Answered]
 """Asks a question about a picture with choices, as a step of a session."""
@@ -233,7 +234,7 @@ def _heard(judge: Judge | None, picture: Picture, claim: str) -> tuple[float | N
     if not claim:
         return None, ("the second judge was not heard: what the edited picture shows is not known",)
     try:
-        said = float(judge.probability(picture.numpy()[..., :3], claim))
+        said = float(judge.probability(on_white(picture.numpy()), claim))
     except CancelledError:
         raise
     except SightlineError as error:
@@ -283,6 +284,6 @@ def _same(ask: Ask, before: Picture, after: Picture, check: Check, change: int) 
 
 def _undisturbed(before: Picture, after: Picture) -> float:
     """Near 1 where little of the picture moved, near 0 where it was redrawn."""
-    found = locality(before.numpy()[..., :3], after.numpy()[..., :3])
+    found = locality(on_white(before.numpy()), on_white(after.numpy()))
     moved = found.share * found.inside + (1 - found.share) * found.outside
     return 1 / (1 + math.exp((moved - 2 * _KEPT_SHARE) / (_KEPT_SHARE / 4)))

@@ -87,6 +87,19 @@ def test_all_looks_are_asked_before_the_first_is_waited_for(fake):
     assert runtime.before == runtime.asked == 25
 
 
+def test_covered_copies_of_a_photograph_are_not_all_held_at_once(fake, monkeypatch):
+    """Forty-nine of twelve million pixels would be two gigabytes."""
+    from sightline.reasoning import attribution
+
+    monkeypatch.setattr(attribution, "_MOST_PIXELS", 10 * 64 * 64)
+    with Session(runtime=fake, seed=1) as session:
+        picture = session.add(paint(Scene("black", (STAR,)))).image
+        answer = session.understand(picture, "what color is the star ?")
+        runtime = Waiting()
+        attribution.attribution(runtime, picture, "what color is the star ?", answer, parts=4)
+    assert (runtime.before, runtime.asked) == (10, 25)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (64, 64)])
 def test_pictures_of_any_size_are_covered(session, size):
     """Also smaller than the number of parts."""

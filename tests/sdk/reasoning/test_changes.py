@@ -71,6 +71,20 @@ def test_places_that_differ_are_named_in_order(session):
     assert changed_places(first, other) == ("at the top left", "in the center")
 
 
+@pytest.mark.parametrize("size", [(1, 1), (2, 64)])
+def test_tiny_pictures_have_places_without_pixels(session, size):
+    """Nothing changes there."""
+    before, after = (np.full((*size, 3), value, np.uint8) for value in (0, 255))
+    assert session.describe_change(before, after).background is not None
+
+
+def test_what_nobody_sees_has_not_changed(session, fake):
+    """Transparent pixels are white to the model, whatever is below them."""
+    one, other = (np.full((64, 64, 4), (*color, 0), np.uint8) for color in ((255, 0, 0), (0, 0, 255)))
+    assert str(session.describe_change(one, other)) == "nothing changed"
+    assert fake.calls == []
+
+
 def test_pictures_of_two_sizes_are_compared(session):
     """The first is brought to the size of the second."""
     small = paint(Scene("white", (STAR,)))
