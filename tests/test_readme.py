@@ -43,7 +43,8 @@ def test_the_example_prints_what_is_shown(tmp_path, monkeypatch, capsys, embedde
     assert "2 recomputed, 1 reused" in told
     assert "<Replay ok: 2 of 3 steps the same>" in told
     assert "<RunReport 1 of 1 done in dark>" in told
-    exec(compile(blocks("python")[5], "README.md", "exec"), {"sl": sl})
+    program = next(block for block in blocks("python") if "s.toolset(include" in block)
+    exec(compile(program, "README.md", "exec"), {"sl": sl})
     told = capsys.readouterr().out
     assert "tool img" in told
     assert "this session has no picture img99" in told
