@@ -91,7 +91,7 @@ class Talk:
 
     def turn(self, message: str, images: Sequence[object]) -> Reply:
         """Say a line, and give what comes of it; InputError for an empty one."""
-        if not message.strip():
+        if not isinstance(message, str) or not message.strip():
             raise InputError("the line is empty", hint="say something")
         try:
             pictures = [self._brought(image) for image in images]

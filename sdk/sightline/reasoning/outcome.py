@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from sightline.errors import InputError
-from sightline.reasoning import phrases
+from sightline.reasoning import phrases, telling
 from sightline.reasoning.desk import Stop, Thought
 from sightline.reasoning.verify import Verdict
-from sightline.results import Picture, data_uri, shown_png
+from sightline.results import Picture
 from sightline.toolset.budgets import Spent
 
 _QUESTION = re.compile(
@@ -101,25 +101,15 @@ class Outcome:
         return [thought.picture for thought in self.thoughts if thought.picture is not None]
 
     def __str__(self) -> str:
-        chain = [f"  {number}. {thought}" for number, thought in enumerate(self.thoughts, 1)]
-        found = self.answer or (self.image.alias or "a picture" if self.image else "nothing")
-        return "\n".join([self.goal, *chain, f"  → {found} (p={self.confidence:.2f}, {self.stopped})"])
+        return telling.text(self.goal, self.thoughts, self._found, self.stopped, self.why)
 
     def _repr_html_(self) -> str:
-        rows = [f"<li>{_escape(str(thought))}{_shown(thought.picture)}</li>" for thought in self.thoughts]
-        found = _escape(self.answer or "") + _shown(self.image)
-        return f"<b>{_escape(self.goal)}</b><ol>{''.join(rows)}</ol>→ {found} p={self.confidence:.2f}"
+        return telling.html(self.goal, self.thoughts, self._found, self.image, self.stopped, self.why)
+
+    @property
+    def _found(self) -> str:
+        return f"{telling.named(self.answer, self.image)} (p={self.confidence:.2f}, {self.stopped})"
 
 
 def _digest(picture: Picture | None) -> str | None:
     return None if picture is None else f"sha256:{picture.ref.pixels}"
-
-
-def _shown(picture: Picture | None) -> str:
-    if picture is None:
-        return ""
-    return f'<br><img src="{data_uri(shown_png(picture.numpy(), 96))}" style="image-rendering:pixelated">'
-
-
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

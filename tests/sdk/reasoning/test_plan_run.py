@@ -198,6 +198,18 @@ def test_lines_stop_with_their_run():
         assert not asked.acquire(timeout=0.2)
 
 
+def test_a_run_is_shown_and_says_why_it_stopped(session):
+    """As text and, with its pictures, in a notebook."""
+    steps = [{"id": "a", "tool": "generate", "args": {"prompt": "a ring"}}]
+    plan = {"goal": "1 < 2", "steps": steps, "image": "$a.image"}
+    assert str(session.run(plan)).splitlines()[-1].endswith("img1 (done)")
+    stopped = session.run(plan, budget=sl.Budget(steps=0))
+    assert "nothing (budget): the budget is used up: 0 of 0 steps" in str(stopped)
+    shown = session.run(plan)._repr_html_()
+    assert "1 &lt; 2" in shown
+    assert shown.count("data:image/png") == 2
+
+
 def test_a_run_that_fails_before_its_first_step_leaves_no_branch(session):
     """Inputs that are missing, or no pictures."""
     for inputs in ({}, {"photo": 5}, {"other": "img1"}):

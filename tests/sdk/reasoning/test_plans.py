@@ -154,6 +154,13 @@ def test_nesting_is_bounded():
         Plan.read({"steps": [{"parallel": [[node]]}]})
 
 
+@pytest.mark.parametrize("source", [3, None, ["a"]])
+def test_what_cannot_be_a_plan_is_refused(source):
+    """Neither data, nor text, nor a file."""
+    with pytest.raises(InputError, match="is no plan"):
+        Plan.read(source)
+
+
 def test_a_file_that_is_not_there_is_not_found(tmp_path):
     """And one that is no text is refused."""
     with pytest.raises(NotFoundError):

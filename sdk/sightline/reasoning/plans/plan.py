@@ -90,6 +90,8 @@ class Plan(Parts):
 def _text(source: str | Path) -> str:
     if isinstance(source, str):
         return source
+    if not isinstance(source, Path):
+        raise InputError(f"{type(source).__name__} is no plan", hint="give data, text, or the Path of a file")
     try:
         return source.read_text()
     except FileNotFoundError as error:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from sightline.errors import BudgetError, InputError, SightlineError
+from sightline.reasoning import telling
 from sightline.reasoning.desk import Desk, Stop, Thought
 from sightline.reasoning.plans.nodes import Action, Let, Node, Parallel, Repeat, Test
 from sightline.reasoning.plans.plan import Plan
@@ -50,9 +51,18 @@ class PlanRun:
             raise BudgetError(self.why, hint="give it more, or ask for less")
 
     def __str__(self) -> str:
-        chain = [f"  {number}. {thought}" for number, thought in enumerate(self.thoughts, 1)]
-        found = self.answer or (self.image.alias or "a picture" if self.image else "nothing")
-        return "\n".join([self.plan.goal or "a plan", *chain, f"  → {found} ({self.stopped})"])
+        return telling.text(self._goal, self.thoughts, self._found, self.stopped, self.why)
+
+    def _repr_html_(self) -> str:
+        return telling.html(self._goal, self.thoughts, self._found, self.image, self.stopped, self.why)
+
+    @property
+    def _goal(self) -> str:
+        return self.plan.goal or "a plan"
+
+    @property
+    def _found(self) -> str:
+        return f"{telling.named(self.answer, self.image)} ({self.stopped})"
 
 
 class _Run:
