@@ -16,7 +16,7 @@ demo: .venv/ready  ## install, then run a whole session on the embedded model
 	$(BIN)/sightline demo --out demo-out
 
 test: .venv/ready  ## install, then run every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: .venv/ready  ## formatting, style, types, the house's import rules, known vulnerabilities
 	$(BIN)/ruff format --check .
