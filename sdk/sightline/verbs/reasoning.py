@@ -43,8 +43,9 @@ class Reasoning(Verbs):
 
         The claim is split into questions whose answers have probabilities; give your own
         `Check`s to ask something else. In the world of shapes "a red star" is about the whole picture, so
-        anything more fails it; "the star is red" and "there is a red star" are about a part. With `before` the claim is the instruction of an edit,
-        and what it does not name must have stayed. A second `judge` can only make it less sure.
+        anything more fails it; "the star is red" and "there is a red star" are about a part.
+        With `before` the claim is the instruction of an edit, and what it does not name must have stayed.
+        A second `judge` can only make it less sure.
         """
         desk = Desk(self._executor, Ledger(Budget()))
         picture = desk.bring(image)
