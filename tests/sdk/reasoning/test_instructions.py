@@ -43,7 +43,7 @@ def said(instruction, *, shapes=False):
     return [str(check) for check in instructions.outcome(instruction, shapes=shapes)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from(language.EDIT_KINDS))
 def test_checks_hold_after_an_edit_and_one_fails_before(seed, kind):
     """Every kind of edit; adding what is there already leaves its name ambiguous."""
@@ -117,7 +117,7 @@ def test_the_reach_of_several(text, reach):
     assert instructions.reach(text) == reach
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.text(max_size=300) | st.lists(st.sampled_from(WORDS)).map(" ".join), st.booleans())
 def test_any_text_gives_checks_or_an_input_error(text, shapes):
     """Nothing else is raised."""
