@@ -44,7 +44,8 @@ def foils(claim: str) -> tuple[str, ...]:
     text = phrases.plain(claim)
     made = dict.fromkeys(islice(_changed(text), 4 * _MOST)) if phrases.readable(text) else {}
     made.pop(text, None)
-    return tuple(islice(made, _MOST)) or _OTHERS
+    others = tuple(other for other in _OTHERS if other not in (text, claim))
+    return tuple(islice(made, _MOST)) or others
 
 
 def _changed(text: str) -> Iterator[str]:
