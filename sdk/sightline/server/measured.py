@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from sightline_runtime.passing import Passing
 from sightline_runtime.protocol import (
     DecodeRequest,
     EmbedRequest,
@@ -16,7 +17,6 @@ from sightline_runtime.protocol import (
     PixelResult,
     R,
     Runtime,
-    RuntimeInfo,
     TextRequest,
     TextResult,
 )
@@ -25,36 +25,28 @@ Tell = Callable[[str, float], None]
 """Told (stage, seconds) when a stage ends, however it does."""
 
 
-class Measured:
+class Measured(Passing):
     """A runtime like the one it is given; `tell` hears how long each of its stages took."""
 
     def __init__(self, runtime: Runtime, tell: Tell) -> None:
-        self._runtime, self._tell = runtime, tell
-
-    @property
-    def info(self) -> RuntimeInfo:
-        """What the runtime is and can do."""
-        return self._runtime.info
+        super().__init__(runtime)
+        self._tell = tell
 
     def generate_text(self, request: TextRequest) -> Job[TextResult]:
         """Answer in text, or score choices."""
-        return self._timed("text", lambda: self._runtime.generate_text(request))
+        return self._timed("text", lambda: self._inner.generate_text(request))
 
     def generate_features(self, request: FeatureRequest) -> Job[FeatureResult]:
         """Make the CLIP features of pictures."""
-        return self._timed("features", lambda: self._runtime.generate_features(request))
+        return self._timed("features", lambda: self._inner.generate_features(request))
 
     def decode_features(self, request: DecodeRequest) -> Job[PixelResult]:
         """Paint features as pixels."""
-        return self._timed("decode", lambda: self._runtime.decode_features(request))
+        return self._timed("decode", lambda: self._inner.decode_features(request))
 
     def embed_images(self, request: EmbedRequest) -> Job[EmbedResult]:
         """Give the CLIP features of pictures."""
-        return self._timed("embed", lambda: self._runtime.embed_images(request))
-
-    def close(self) -> None:
-        """Close the runtime."""
-        self._runtime.close()
+        return self._timed("embed", lambda: self._inner.embed_images(request))
 
     def _timed(self, stage: str, start: Callable[[], Job[R]]) -> Job[R]:
         started = time.perf_counter()

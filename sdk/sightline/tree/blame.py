@@ -14,57 +14,30 @@ import numpy as np
 from sightline.store.database import Store
 from sightline.tree.feature_rows import Row, kept_row, row_keys, row_of
 from sightline.tree.steps import Step
+from sightline_runtime.passing import Passing
 from sightline_runtime.protocol import (
-    DecodeRequest,
-    EmbedRequest,
-    EmbedResult,
     FeatureRequest,
     FeatureResult,
     Job,
-    PixelResult,
     Runtime,
-    RuntimeInfo,
-    TextRequest,
-    TextResult,
 )
 from sightline_tools.tool import Tool
 
 Stage = Literal["backbone", "features", "decode", "tool"]
 
 
-class Noting:
+class Noting(Passing):
     """A runtime that notes what was asked of the first stage, and the jobs that answer."""
 
     def __init__(self, inner: Runtime) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._asked: list[tuple[FeatureRequest, Job[FeatureResult]]] = []
-
-    @property
-    def info(self) -> RuntimeInfo:
-        """What the inner runtime is."""
-        return self._inner.info
-
-    def generate_text(self, request: TextRequest) -> Job[TextResult]:
-        """Pass on."""
-        return self._inner.generate_text(request)
 
     def generate_features(self, request: FeatureRequest) -> Job[FeatureResult]:
         """Pass on, and note."""
-        job = self._inner.generate_features(request)
+        job = super().generate_features(request)
         self._asked.append((request, job))
         return job
-
-    def decode_features(self, request: DecodeRequest) -> Job[PixelResult]:
-        """Pass on."""
-        return self._inner.decode_features(request)
-
-    def embed_images(self, request: EmbedRequest) -> Job[EmbedResult]:
-        """Pass on."""
-        return self._inner.embed_images(request)
-
-    def close(self) -> None:
-        """Close the inner runtime."""
-        self._inner.close()
 
     def rows(self) -> dict[str, Row]:
         """What the first stage made, by the keys under which it would be kept; for jobs that have ended."""

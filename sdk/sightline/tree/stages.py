@@ -15,21 +15,15 @@ from sightline.errors import SightlineError
 from sightline.results import Cache
 from sightline.store.database import Store
 from sightline.tree.feature_rows import Note, Row, kept_row, packed, row_keys, row_of, separable
+from sightline_runtime.passing import Passing
 from sightline_runtime.protocol import (
-    DecodeRequest,
-    EmbedRequest,
-    EmbedResult,
     Event,
     FeatureRequest,
     FeatureResult,
     Job,
-    PixelResult,
     Preview,
     Progress,
     Runtime,
-    RuntimeInfo,
-    TextRequest,
-    TextResult,
 )
 
 
@@ -42,35 +36,15 @@ class _Fresh:
     whole: bool
 
 
-class Stages:
+class Stages(Passing):
     """A runtime for one call: serves the rows that are kept, has the others computed and holds them."""
 
     def __init__(self, inner: Runtime, store: Store, recipe: str) -> None:
-        self._inner, self._store, self._recipe = inner, store, recipe
+        super().__init__(inner)
+        self._store, self._recipe = store, recipe
         self._fresh: dict[str, _Fresh] = {}
         self._kept: dict[str, Row] = {}
         self._blobs: dict[str, str] = {}
-
-    @property
-    def info(self) -> RuntimeInfo:
-        """What the inner runtime is."""
-        return self._inner.info
-
-    def generate_text(self, request: TextRequest) -> Job[TextResult]:
-        """Pass on."""
-        return self._inner.generate_text(request)
-
-    def decode_features(self, request: DecodeRequest) -> Job[PixelResult]:
-        """Pass on."""
-        return self._inner.decode_features(request)
-
-    def embed_images(self, request: EmbedRequest) -> Job[EmbedResult]:
-        """Pass on."""
-        return self._inner.embed_images(request)
-
-    def close(self) -> None:
-        """Close the inner runtime."""
-        self._inner.close()
 
     def generate_features(self, request: FeatureRequest) -> Job[FeatureResult]:
         """Give the rows that are kept, and have the missing ones computed in one call."""
