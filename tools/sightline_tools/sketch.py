@@ -49,11 +49,16 @@ def isolate(args: PartArgs, ctx: ToolContext) -> Picture:
     return Picture(image=ctx.save(kept))
 
 
-def _ground(pixels: Array) -> Array:
-    """A picture of that size in the median colour of its border."""
+def border_color(pixels: Array) -> Array:
+    """The median colour (channels,) of a picture's border."""
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    color = np.median(border, axis=0).astype(np.uint8)
-    return np.broadcast_to(color, pixels.shape).copy()
+    color: Array = np.median(border, axis=0).astype(np.uint8)
+    return color
+
+
+def _ground(pixels: Array) -> Array:
+    """A picture of that size in the colour of its border."""
+    return np.broadcast_to(border_color(pixels), pixels.shape).copy()
 
 
 def _laid(ground: Array, top: Array) -> Array:

@@ -22,6 +22,7 @@ from sightline.errors import InputError
 from sightline.results import Answered, Picture, data_uri, shown_png
 from sightline.tree import cancelling
 from sightline_runtime.protocol import ImageSlot, Job, Message, Runtime, TextRequest, TextResult
+from sightline_tools.sketch import border_color
 from sightline_tools.vision import on_white
 
 Pixels = npt.NDArray[np.uint8]
@@ -125,9 +126,8 @@ def _spans(size: int, parts: int) -> list[tuple[int, int]]:
 
 
 def _covered(pixels: Pixels, box: Box) -> Pixels:
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     covered, (left, top, right, bottom) = pixels.copy(), box
-    covered[top:bottom, left:right] = np.median(border, axis=0).astype(np.uint8)
+    covered[top:bottom, left:right] = border_color(pixels)
     return covered
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from sightline.reasoning import phrases
 from sightline.results import Answered, Picture
 from sightline_tools.locality import CHANGED, difference, resized
+from sightline_tools.sketch import border_color
 from sightline_tools.vision import on_white
 
 Pixels = npt.NDArray[np.uint8]
@@ -72,7 +73,7 @@ def describe_change(ask: Ask, before: Picture, after: Picture, *, family: str) -
     """
     pixels = [on_white(one.numpy()) for one in (before, after)]
     pixels[0] = resized(pixels[0], (after.ref.width, after.ref.height))
-    apart = [_apart_from(one, _ground(one)) for one in pixels]
+    apart = [_apart_from(one, border_color(one)) for one in pixels]
     background = None
     if _repainted(*pixels):
         question = "what color is the background?"
@@ -99,14 +100,14 @@ def _places_that_differ(a: Pixels, b: Pixels) -> list[int]:
     """Where more than the edges of things differ; beside the background if that was repainted."""
     moved = difference(a, b) > 2 * CHANGED
     if _repainted(a, b):
-        first, then = _apart_from(a, _ground(a)), _apart_from(b, _ground(b))
+        first, then = _apart_from(a, border_color(a)), _apart_from(b, border_color(b))
         moved = (first != then) | (first & then & moved)
     return [index for index in range(9) if _share(moved, index) > _TOUCHED]
 
 
 def _repainted(a: Pixels, b: Pixels) -> bool:
     """Whether the background has another colour, most of the picture with it."""
-    grounds = np.abs(_ground(a).astype(int) - _ground(b)).max()
+    grounds = np.abs(border_color(a).astype(int) - border_color(b)).max()
     return bool(grounds > CHANGED and (difference(a, b) > CHANGED).mean() > _EVERYWHERE)
 
 
@@ -119,12 +120,6 @@ def _told(ask: Ask, picture: Picture, place: str, family: str) -> str:
     )
     name = f"{color} {shape}"
     return f"{ask(picture, f'how big is the {name}?', phrases.SIZES).text} {name}"
-
-
-def _ground(pixels: Pixels) -> Pixels:
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    color: Pixels = np.median(border, axis=0).astype(np.uint8)
-    return color
 
 
 def _apart_from(pixels: Pixels, color: Pixels) -> npt.NDArray[np.bool_]:

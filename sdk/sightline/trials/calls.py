@@ -11,8 +11,8 @@ from sightline.chat.turns import Offer, Turn
 from sightline.errors import SightlineError
 from sightline.session import Session
 from sightline.toolset.offers import ready
-from sightline.trials.trial import Kept, Step
-from sightline_runtime.evaluation.scores import Json
+from sightline.trials.trial import Step
+from sightline_runtime.evaluation.scores import Json, Scores
 from sightline_runtime.protocol import ImageSlot, Message, Runtime, TextRequest
 from sightline_runtime.world import dialogue, language
 from sightline_runtime.world.render import paint
@@ -25,7 +25,10 @@ _SPOKEN = ("picture one", "picture two", "picture three")
 
 def calls(runtime: Runtime, seed: int, n: int, step: Step) -> Json:
     """The share of valid calls on 2 n lines, with the constraint and without it."""
-    world, kept = SceneSampler(seed * 1_000_003 + 55, held_out=False), {"constrained": Kept(), "free": Kept()}
+    world, kept = (
+        SceneSampler(seed * 1_000_003 + 55, held_out=False),
+        {"constrained": Scores(), "free": Scores()},
+    )
     with Session(runtime=runtime, seed=seed) as session:
         for _ in _SPOKEN:
             session.add(paint(world.scene()))

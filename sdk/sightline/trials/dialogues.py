@@ -16,8 +16,8 @@ import numpy.typing as npt
 from sightline.chat.reply import Reply
 from sightline.results import Picture
 from sightline.session import Session
-from sightline.trials.trial import Kept, Step
-from sightline_runtime.evaluation.scores import Json, Tally
+from sightline.trials.trial import Step
+from sightline_runtime.evaluation.scores import Json, Scores, Tally
 from sightline_runtime.protocol import Runtime
 from sightline_runtime.world import dialogue, judge, reader
 from sightline_runtime.world.acts import Change, Draw
@@ -36,8 +36,8 @@ _SHOWN = 20
 class _Counts:
     """What is counted: turns by what their lines leave open, parts of being right, whole dialogues."""
 
-    turns: Kept = field(default_factory=Kept)
-    parts: Kept = field(default_factory=Kept)
+    turns: Scores = field(default_factory=Scores)
+    parts: Scores = field(default_factory=Scores)
     whole: Tally = field(default_factory=Tally)
     all: Tally = field(default_factory=Tally)
     wrong: list[str] = field(default_factory=list)
@@ -54,8 +54,8 @@ def dialogues(runtime: Runtime, seed: int, n: int, step: Step) -> Json:
             counts.all.add(place < right)
         step("dialogues", number + 1, n)
     asked = Tally(
-        sum(each.right for each in counts.turns.by_name.values()),
-        sum(each.asked for each in counts.turns.by_name.values()),
+        sum(each.right for each in counts.turns.by_kind.values()),
+        sum(each.asked for each in counts.turns.by_kind.values()),
     )
     return {
         "turns": asked.to_json(),

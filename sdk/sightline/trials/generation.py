@@ -10,8 +10,8 @@ from sightline.reasoning.strategies.direct import Direct
 from sightline.reasoning.strategies.refine import Refine
 from sightline.reasoning.strategies.strategy import Strategy
 from sightline.session import Session
-from sightline.trials.trial import Cost, Kept, Step, pursued
-from sightline_runtime.evaluation.scores import Json
+from sightline.trials.trial import Cost, Step, pursued
+from sightline_runtime.evaluation.scores import Json, Scores
 from sightline_runtime.evaluation.world import satisfies
 from sightline_runtime.protocol import Runtime
 from sightline_runtime.world import judge, language
@@ -48,7 +48,7 @@ def _scored(
     strategy: Strategy,
     step: Callable[[int, int], None],
 ) -> Json:
-    scores, cost = Kept(), Cost()
+    scores, cost = Scores(), Cost()
     with Session(runtime=runtime, seed=seed) as session:
         for index, (kind, prompt, scene) in enumerate(prompts):
             outcome = pursued(session, f"goal-{index}", prompt, strategy)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 
 import numpy as np
 
 from sightline.reasoning.claims import Check, split
-from sightline.trials.trial import Step, now
+from sightline.trials.trial import Step
 from sightline_runtime.evaluation.scores import Json
 from sightline_runtime.protocol import (
     DecodeRequest,
@@ -39,14 +40,14 @@ def screening(runtime: Runtime, seed: int, n: int, step: Step) -> Json:
     for number in range(n):
         prompt, _ = language.prompt(world, kinds[number % len(kinds)])
         checks, seeds = split(prompt, exact=True), tuple(range(4 * number, 4 * number + _CANDIDATES))
-        start = now()
+        start = time.perf_counter()
         request = FeatureRequest((Message("user", (prompt,)),), seeds)
         drawn = runtime.generate_features(request).result().features
-        seconds["draw"] += (then := now()) - start
+        seconds["draw"] += (then := time.perf_counter()) - start
         looked = [_score(runtime, checks, TextRequest(_asked(""), features=(each,))) for each in drawn]
-        seconds["judge"] += (done := now()) - then
+        seconds["judge"] += (done := time.perf_counter()) - then
         painted = runtime.decode_features(DecodeRequest(drawn, seeds)).result().images
-        seconds["paint"] += now() - done
+        seconds["paint"] += time.perf_counter() - done
         seen = [_score(runtime, checks, TextRequest(_asked(""), images=(each,))) for each in painted]
         kept += seen[looked.index(max(looked))] >= max(seen) - 0.01
         before, after = [*before, *looked], [*after, *seen]
